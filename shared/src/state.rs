@@ -1,0 +1,4 @@
+//! State that all routers agree on.
+
+pub mod session;
+pub mod view;
