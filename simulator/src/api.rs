@@ -57,6 +57,7 @@ impl Simulator {
         let (head, body) = request.into_parts();
         let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),
+            // Or its client left amid the body; then nobody reads the answer.
             Err(_) => {
                 return Ok(headers::with_request_id(
                     ApiError::too_large().into_reply(),

@@ -23,6 +23,7 @@ const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 /// Choices that one request may ask for, as at OpenAI.
 const CHOICES_MAX: u32 = 128;
+const PROMPTS_MAX: u32 = 2048;
 
 /// An endpoint whose requests are counted.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +115,9 @@ impl TextOutput {
         let choices = self.choices.unwrap_or(1);
         if !(1..=CHOICES_MAX).contains(&choices) {
             return Err(ApiError::out_of_range("n", "1 to 128"));
+        }
+        if self.prompts > PROMPTS_MAX {
+            return Err(ApiError::out_of_range("prompt", "at most 2048 texts"));
         }
         Ok(self)
     }
