@@ -7,6 +7,8 @@ pub mod config;
 pub mod ids;
 pub mod lease;
 pub mod secret;
+pub mod signals;
 pub mod state;
 pub mod tasks;
+pub mod telemetry;
 pub mod units;
