@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use config::builder::DefaultState;
 use config::{Environment, File, FileFormat, Map};
 
 use super::Overrides;
@@ -43,7 +44,7 @@ pub(super) fn settings(
         .set_override_option("listen", listen.clone())
         .and_then(|builder| builder.set_override_option("admin_listen", admin_listen.clone()))
         .and_then(|builder| builder.set_override_option("state", state.clone()))
-        .and_then(|builder| builder.build())
+        .and_then(config::ConfigBuilder::<DefaultState>::build)
         .and_then(config::Config::try_deserialize)
         .map_err(|error| translated(error, ""))
 }
@@ -57,16 +58,16 @@ fn translated(error: config::ConfigError, setting: &str) -> ConfigError {
             return ConfigError::NotYaml { reason };
         }
         Theirs::At { error, key, .. } => {
-            return translated(*error, &key.map(dotted).unwrap_or_default());
+            return translated(*error, &dotted(&key.unwrap_or_default()));
         }
-        Theirs::NotFound(key) => Problem::new(dotted(key), "is missing", "add it"),
+        Theirs::NotFound(key) => Problem::new(dotted(&key), "is missing", "add it"),
         Theirs::Type {
             unexpected,
             expected,
             key,
             ..
         } => {
-            let setting = key.map_or_else(|| setting.to_owned(), dotted);
+            let setting = key.map_or_else(|| setting.to_owned(), |key| dotted(&key));
             wrong_type(&setting, &unexpected.to_string(), expected)
         }
         other => message(&other.to_string(), setting),
@@ -134,7 +135,7 @@ fn wrong_type(setting: &str, found: &str, expected: &str) -> Problem {
 }
 
 /// The `config` crate writes `providers[0]name`.
-fn dotted(key: String) -> String {
+fn dotted(key: &str) -> String {
     let mut dotted = String::with_capacity(key.len() + 4);
     let mut after_index = false;
     for character in key.chars() {
