@@ -163,6 +163,39 @@ fn a_taken_port_names_the_flag_to_change() {
 }
 
 #[test]
+fn a_view_is_printed_as_a_table_or_as_it_comes() {
+    const VIEW: &str = r#"{"now_ms":0,"tick":7,"epoch":0,"learning":false,"catalog_version":1,"anomalies":0,"scopes":[],
+        "models":[{"name":"demo","strategy":"weighted","queued":2,"queued_by_priority":[[5,2]]}],"sessions":[]}"#;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let admin = format!("http://{}/", listener.local_addr().expect("its address"));
+    let admin_port = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut request = String::new();
+            BufReader::new(&stream)
+                .read_line(&mut request)
+                .expect("a request");
+            assert!(request.starts_with("GET /view HTTP/1.1"), "{request}");
+            let length = VIEW.len();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{VIEW}"
+            )
+            .expect("written");
+        }
+    });
+
+    let table = sluice(&["view", "--admin", &admin]);
+    let json = sluice(&["view", "--admin", &admin, "--json"]);
+
+    admin_port.join().expect("two requests");
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("demo   weighted  2       5:2\n"), "{table}");
+    let json = String::from_utf8_lossy(&json.stdout).into_owned();
+    assert_eq!(json, format!("{VIEW}\n"));
+}
+
+#[test]
 fn a_view_of_nobody_names_the_flag_to_change() {
     let complaint = complaint(&sluice(&["view", "--admin", "http://127.0.0.1:1"]), 1);
 

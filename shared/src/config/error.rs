@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum ConfigError {
     #[error("cannot read the file `{}`: {reason}; name a readable YAML file", path.display())]
     Unreadable { path: PathBuf, reason: String },
-    #[error("the file is not valid YAML: {reason}; correct it at that place")]
+    #[error("the file cannot be read as YAML settings: {reason}; correct it there")]
     NotYaml { reason: String },
     #[error("{}", joined(.0))]
     Refused(Vec<Problem>),

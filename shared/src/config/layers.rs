@@ -55,6 +55,12 @@ fn translated(error: config::ConfigError, setting: &str) -> ConfigError {
     let problem = match error {
         Theirs::FileParse { cause, .. } => {
             let reason = cause.to_string().replace('\n', " ");
+            let is_no_map = reason.starts_with("invalid type");
+            let reason = if is_no_map {
+                "it must be a map of settings".to_owned()
+            } else {
+                reason
+            };
             return ConfigError::NotYaml { reason };
         }
         Theirs::At { error, key, .. } => {

@@ -81,4 +81,9 @@ fn no_refusal_shows_a_secret() {
 
         assert!(!line.contains("hidden"), "{line}");
     }
+    for yaml in ["sk-hidden", "- sk-hidden"] {
+        let line = load(yaml, &[]).expect_err("refused").to_string();
+
+        assert!(!line.contains("hidden"), "{line}");
+    }
 }
