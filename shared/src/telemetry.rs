@@ -1,5 +1,6 @@
 //! Logs: JSON lines or text, to standard error. Never bodies, keys or prompts.
 
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -45,7 +46,8 @@ pub fn init(telemetry: &Telemetry) -> Result<(), TryInitError> {
 /// A word alone that is no level: `tracing` would take it for a part of the program, and log everything from there.
 pub fn filter(level: &str) -> Result<Targets, FilterError> {
     for word in level.split(',').map(str::trim) {
-        let is_level = word.parse::<tracing::level_filters::LevelFilter>().is_ok();
+        // An empty word would be read as `error`.
+        let is_level = !word.is_empty() && word.parse::<LevelFilter>().is_ok();
         let is_rule = word.split_once('=').is_some();
         if !is_level && !is_rule {
             return Err(FilterError::NoLevel(word.to_owned()));
