@@ -1,0 +1,9 @@
+//! Stand-in.
+#[derive(Debug, Default)]
+pub struct TokenCounter;
+impl TokenCounter {
+    pub fn new() -> Self {
+        Self
+    }
+    pub fn load(&self) {}
+}
