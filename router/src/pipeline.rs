@@ -11,31 +11,28 @@ pub(crate) mod settle;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::HeaderMap;
 use shared::config::Config;
 use shared::lease::Outcome;
 use shared::state::session::Session;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::dialect::Endpoint;
-use crate::dialect::request::Ask;
-use crate::dialect::tokens::TokenCounter;
+use crate::dialect::{Ask, Endpoint, TokenCounter};
 use crate::fleet::{CurrentFleet, Fleet};
 use crate::pipeline::admit::{Admission, Quota, quotas};
 use crate::pipeline::authenticate::{Credentials, authenticate, priority};
 use crate::pipeline::dispatch::{Failure, OpenStream, Reply, dispatch};
 use crate::pipeline::problem::Problem;
 use crate::pipeline::rank::rank;
-use crate::pipeline::relay::{Relay, RelayLimits};
+use crate::pipeline::relay::Relay;
 use crate::pipeline::report::{End, Report};
 use crate::pipeline::settle::{Charge, HeldLease};
 use crate::upstream::UpstreamClient;
 
 /// All that the stages need, made once.
-#[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) config: Arc<Config>,
     pub(crate) session: Session,
@@ -52,40 +49,42 @@ pub(crate) struct Pipeline {
 pub(crate) struct Call<'a, B> {
     pub(crate) endpoint: Endpoint,
     pub(crate) credentials: Credentials<'a>,
+    pub(crate) request_id: &'a str,
     /// `x-sluice-priority`.
     pub(crate) priority: Option<&'a [u8]>,
+    /// All that the client sent; hardly any of it goes upstream.
+    pub(crate) headers: &'a HeaderMap,
     pub(crate) body: B,
 }
 
 /// What goes back to the client.
-#[derive(Debug)]
 pub(crate) struct Answer {
     /// `provider/key` that served.
     pub(crate) served_by: Arc<str>,
     /// What is left of the caller's limits.
     pub(crate) quotas: Vec<Quota>,
-    pub(crate) content_type: Option<HeaderValue>,
+    /// The upstream's, as far as they are the client's business.
+    pub(crate) headers: HeaderMap,
     pub(crate) body: AnswerBody,
 }
 
-#[derive(Debug)]
 pub(crate) enum AnswerBody {
     Whole(Bytes),
     Stream(Box<OpenAnswer>),
 }
 
 /// A stream with everything that has to live as long as it flows.
-#[derive(Debug)]
 pub(crate) struct OpenAnswer {
-    stream: OpenStream,
+    stream: Box<OpenStream>,
     lease: HeldLease,
-    limits: RelayLimits,
+    /// The drain has run out.
+    cut: CancellationToken,
 }
 
 impl OpenAnswer {
     /// Lets it flow; `report` is told when it ends.
     pub(crate) fn relay(self, report: Report) -> Relay {
-        Relay::new(self.stream, self.lease, self.limits, report)
+        Relay::new(*self.stream, self.lease, self.cut, report)
     }
 }
 
@@ -115,7 +114,7 @@ where
     ask.check()?;
 
     let mut admission = Admission::new(pipeline, &fleet, model, &ask, caller, priority);
-    let mut deadline = None;
+    let mut first_sent = None;
     let mut failure: Option<Failure> = None;
     loop {
         let mut lease = match admission.admit(report).await {
@@ -126,22 +125,14 @@ where
             }
         };
         report.add_attempt(lease.candidate());
-        let deadline =
-            *deadline.get_or_insert_with(|| Instant::now() + pipeline.config.timeouts.total);
-        let failed = match dispatch(
-            &pipeline.upstream,
-            &pipeline.config.timeouts,
-            &mut lease,
-            deadline,
-        )
-        .await
-        {
-            Ok(reply) => return Ok(pipeline.pass_on(&fleet, reply, lease, deadline, report)),
+        let first_sent = *first_sent.get_or_insert_with(Instant::now);
+        let failed = match dispatch(pipeline, &mut lease, call.request_id, call.headers).await {
+            Ok(reply) => return Ok(pipeline.pass_on(&fleet, reply, lease, report)),
             Err(failed) => failed,
         };
         lease.end(failed.outcome, Charge::Estimate);
         let is_last = !failed.is_retryable
-            || Instant::now() >= deadline
+            || first_sent.elapsed() >= pipeline.config.timeouts.total
             || report.n_attempts() >= pipeline.config.retries.max_attempts.get();
         let failed = failed.or_more_telling(failure);
         if is_last {
@@ -167,7 +158,6 @@ impl Pipeline {
         fleet: &Fleet,
         reply: Reply,
         lease: HeldLease,
-        deadline: Instant,
         report: &mut Report,
     ) -> Answer {
         let served_by = Arc::clone(&lease.candidate().label);
@@ -175,29 +165,24 @@ impl Pipeline {
         report.set_first_byte(lease.first_byte());
         match reply {
             Reply::Whole(whole) => {
-                report.set_usage(whole.usage);
+                report.set_usage(whole.charge.usage());
                 report.end(End::Served);
-                let charge = whole.usage.map_or(Charge::Estimate, Charge::Reported);
-                lease.end(Outcome::Served, charge);
+                lease.end(Outcome::Served, whole.charge);
                 Answer {
                     served_by,
                     quotas,
-                    content_type: whole.content_type,
+                    headers: whole.headers,
                     body: AnswerBody::Whole(whole.body),
                 }
             }
             Reply::Stream(stream) => Answer {
                 served_by,
                 quotas,
-                content_type: stream.content_type().cloned(),
+                headers: stream.headers(),
                 body: AnswerBody::Stream(Box::new(OpenAnswer {
                     stream,
                     lease,
-                    limits: RelayLimits {
-                        idle: self.config.timeouts.idle,
-                        deadline,
-                        cut: self.cut.clone(),
-                    },
+                    cut: self.cut.clone(),
                 })),
             },
         }

@@ -271,7 +271,45 @@ pub struct Catalog {
 
 impl Catalog {
     /// Stand-in.
-    pub fn declare(_config: &crate::config::Config) -> Self {
-        Self::default()
+    pub fn declare(config: &crate::config::Config) -> Self {
+        let mut catalog = Self::default();
+        for key in &config.client_keys {
+            catalog.rows.push(Row {
+                kind: ScopeKind::ClientKey,
+                name: key.name.to_string(),
+                slots_max: key.limits.concurrency.unwrap_or(0),
+                windows: Vec::new(),
+            });
+        }
+        for model in &config.models {
+            let mut candidates = Vec::new();
+            for upstream in &model.upstreams {
+                let provider = config
+                    .providers
+                    .iter()
+                    .find(|p| p.name == upstream.provider);
+                for key in provider.into_iter().flat_map(|p| &p.keys) {
+                    candidates.push(CandidateIndex(
+                        u32::try_from(catalog.candidates.len()).unwrap_or(0),
+                    ));
+                    catalog.candidates.push(Candidate {
+                        name: format!(
+                            "{}/{}/{}/{}",
+                            model.name, upstream.provider, upstream.model, key.name
+                        ),
+                        key: RowIndex(0),
+                        scopes: Vec::new(),
+                        weight: key.weight,
+                    });
+                }
+            }
+            catalog.models.push(Model {
+                name: model.name.clone(),
+                strategy: model.strategy,
+                exclusive: model.exclusive,
+                candidates,
+            });
+        }
+        catalog
     }
 }

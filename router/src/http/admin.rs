@@ -21,7 +21,6 @@ use crate::pipeline::Pipeline;
 type Joined = Arc<OnceLock<Arc<Pipeline>>>;
 
 /// The admin port's server; ends when dropped.
-#[derive(Debug)]
 pub(crate) struct Admin {
     joined: Joined,
     stop: CancellationToken,

@@ -33,7 +33,7 @@ const TOKENS: QuotaNames = QuotaNames {
 };
 
 pub(crate) fn of(answer: &Answer) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    let mut headers = answer.headers.clone();
     if let Ok(served_by) = HeaderValue::from_str(&answer.served_by) {
         headers.insert(X_SLUICE_KEY, served_by);
     }
@@ -41,11 +41,9 @@ pub(crate) fn of(answer: &Answer) -> HeaderMap {
         AnswerBody::Whole(_) => ("application/json", false),
         AnswerBody::Stream(_) => ("text/event-stream", true),
     };
-    let content_type = answer
-        .content_type
-        .clone()
-        .unwrap_or(HeaderValue::from_static(default_type));
-    headers.insert(CONTENT_TYPE, content_type);
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static(default_type));
     if is_stream {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));

@@ -9,8 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use shared::catalog::LimitKind;
 use shared::lease::{Refusal, RefusalReason};
 
-use crate::dialect::error::ErrorBody;
-use crate::dialect::request::BadRequest;
+use crate::dialect::{BadRequest, ErrorBody, ErrorType};
 use crate::http::answer_headers::write_quotas;
 use crate::pipeline::admit::Quota;
 use crate::pipeline::problem::{NoAnswer, Problem, RefusedLimit};
@@ -30,7 +29,7 @@ const DRAINING_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// An error as OpenAI words it.
 struct Shape {
     status: StatusCode,
-    kind: &'static str,
+    kind: ErrorType,
     code: Option<&'static str>,
     param: Option<String>,
     message: String,
@@ -108,7 +107,7 @@ pub(crate) fn reason(problem: &Problem) -> (&'static str, String) {
 impl Shape {
     fn new(
         status: StatusCode,
-        kind: &'static str,
+        kind: ErrorType,
         code: &'static str,
         message: impl Into<String>,
     ) -> Self {
@@ -122,13 +121,13 @@ impl Shape {
     }
 
     fn invalid(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(status, "invalid_request_error", code, message)
+        Self::new(status, ErrorType::InvalidRequest, code, message)
     }
 
     fn limited(message: impl Into<String>) -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
-            "rate_limit_error",
+            ErrorType::RateLimit,
             "rate_limit_exceeded",
             message,
         )
@@ -137,7 +136,7 @@ impl Shape {
     fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "service_unavailable_error",
+            ErrorType::ServiceUnavailable,
             code,
             message,
         )
@@ -167,7 +166,7 @@ fn shape(problem: &Problem) -> Shape {
             code,
         }) => Shape {
             status: StatusCode::BAD_REQUEST,
-            kind: "invalid_request_error",
+            kind: ErrorType::InvalidRequest,
             code: *code,
             param: param.clone(),
             message: message.clone(),
@@ -196,7 +195,7 @@ fn shape(problem: &Problem) -> Shape {
         Problem::Draining => draining_shape(),
         Problem::Upstream { status, .. } => Shape::new(
             *status,
-            "server_error",
+            ErrorType::Server,
             "upstream_error",
             format!("The upstream answered with status {}.", status.as_u16()),
         ),
@@ -216,7 +215,7 @@ fn shape(problem: &Problem) -> Shape {
         ),
         Problem::Internal => Shape::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "server_error",
+            ErrorType::Server,
             "internal_error",
             "The router had an internal error.",
         ),

@@ -51,12 +51,13 @@ async fn respond(pipeline: Shared, endpoint: Endpoint, request: Request) -> Resp
     let request_id = parts
         .extensions
         .get::<RequestId>()
-        .cloned()
-        .unwrap_or_else(|| RequestId::of(&parts.headers));
-    let mut report = Report::new(request_id.name(), endpoint);
+        .map_or_else(|| RequestId::of(&parts.headers).name(), RequestId::name);
+    let mut report = Report::new(Arc::clone(&request_id), endpoint);
     let call = Call {
         endpoint,
         credentials: credentials(&parts.headers),
+        request_id: &request_id,
+        headers: &parts.headers,
         priority: parts
             .headers
             .get(X_SLUICE_PRIORITY)

@@ -9,7 +9,7 @@ use shared::lease::{Claim, Outcome, Refusal, RefusalReason, Settlement};
 use shared::state::session::Lease;
 use shared::units::Priority;
 
-use crate::dialect::request::Ask;
+use crate::dialect::Ask;
 use crate::fleet::{Caller, Fleet, FleetModel};
 use crate::pipeline::Pipeline;
 use crate::pipeline::problem::{Problem, RefusedLimit};
@@ -18,7 +18,6 @@ use crate::pipeline::report::Report;
 use crate::pipeline::settle::HeldLease;
 
 /// One request's admissions: the first may queue, those of fail-over attempts are granted at once or not at all.
-#[derive(Debug)]
 pub(crate) struct Admission<'a> {
     pipeline: &'a Pipeline,
     fleet: &'a Fleet,
@@ -40,7 +39,7 @@ impl<'a> Admission<'a> {
         let claim = Claim {
             model: model.index,
             priority,
-            tokens: ask.estimate(&pipeline.counter),
+            tokens: ask.estimate(&pipeline.counter, &model.overrides),
             callers: caller.rows.clone(),
             allow: rank::first_choice(model),
             no_queue: false,

@@ -6,18 +6,18 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
-use shared::config::Timeouts;
+use http::{HeaderMap, StatusCode};
 use shared::lease::Outcome;
 use tokio::time::{Instant, timeout_at};
 
-use crate::dialect::reply::inspect_reply;
-use crate::dialect::stream::StreamRelay;
-use crate::dialect::usage::Usage;
+use crate::dialect::{
+    ErrorBody, ErrorType, ReplyFault, StreamFault, StreamFaultKind, StreamRelay, UpstreamError,
+    inspect_reply,
+};
+use crate::pipeline::Pipeline;
 use crate::pipeline::problem::{NoAnswer, Problem};
-use crate::pipeline::settle::HeldLease;
-use crate::upstream::{Attempt, SendError, UpstreamClient, UpstreamReply, classify};
+use crate::pipeline::settle::{Charge, HeldLease};
+use crate::upstream::{Attempt, BodyError, SendError, UpstreamReply, classify};
 
 /// The largest plain answer that is taken: 2,048 embeddings of 3,072 numbers are about 80 MB of text.
 const REPLY_MAX: usize = 128 * 1024 * 1024;
@@ -33,14 +33,14 @@ const HOLD_TIME_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Reply {
     Whole(WholeReply),
-    Stream(OpenStream),
+    Stream(Box<OpenStream>),
 }
 
 #[derive(Debug)]
 pub(crate) struct WholeReply {
-    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    pub(crate) usage: Option<Usage>,
+    pub(crate) charge: Charge,
 }
 
 /// A stream that has begun to say something.
@@ -63,107 +63,121 @@ pub(crate) struct Failure {
 }
 
 /// Sends the request to the candidate that `lease` grants.
-///
-/// `deadline` ends the whole request; a time-out for the first content byte ends this attempt before.
 pub(crate) async fn dispatch(
-    upstream: &UpstreamClient,
-    timeouts: &Timeouts,
+    pipeline: &Pipeline,
     lease: &mut HeldLease,
-    deadline: Instant,
+    request_id: &str,
+    client_headers: &HeaderMap,
 ) -> Result<Reply, Failure> {
     if !lease.is_dispatchable() {
         return Err(Failure::no_answer(NoAnswer::LeaseLost, Outcome::Unsent));
     }
     let lost = lease.lost();
     tokio::select! {
-        reply = exchange(upstream, timeouts, lease, deadline) => reply,
+        biased;
+        reply = exchange(pipeline, lease, request_id, client_headers) => reply,
         () = lost => Err(Failure::no_answer(NoAnswer::LeaseLost, Outcome::ClientAbort)),
     }
 }
 
 async fn exchange(
-    upstream: &UpstreamClient,
-    timeouts: &Timeouts,
+    pipeline: &Pipeline,
     lease: &mut HeldLease,
-    deadline: Instant,
+    request_id: &str,
+    client_headers: &HeaderMap,
 ) -> Result<Reply, Failure> {
     lease.mark_sent();
-    let first_byte = deadline.min(Instant::now() + timeouts.first_byte);
     let candidate = lease.candidate();
     let ask = lease.ask();
     let is_stream = ask.is_stream();
     let attempt = Attempt {
         base_url: &candidate.provider.base_url,
-        headers: &candidate.provider.headers,
+        provider_headers: &candidate.provider.headers,
         secret: &candidate.secret,
         endpoint: ask.endpoint(),
-        body: ask.for_upstream(&candidate.upstream_model, &lease.model().overrides),
-        is_stream,
+        body: &ask.for_upstream(&candidate.upstream_model, &lease.model().overrides),
+        request_id,
+        client_headers,
+        first_byte: pipeline.config.timeouts.first_byte,
     };
-    let reply = timeout_at(first_byte, upstream.send(attempt)).await??;
+    let reply = pipeline
+        .upstream
+        .send(attempt)
+        .await
+        .inspect_err(|error| warn(lease, &error.to_string()))?;
 
     if !reply.status.is_success() {
-        return Err(refusal(reply, lease, first_byte).await);
+        return Err(refusal(reply, lease).await);
     }
-    if is_stream {
-        open(reply, lease, first_byte).await.map(Reply::Stream)
+    let answered = if is_stream {
+        open(reply, lease)
+            .await
+            .map(|stream| Reply::Stream(Box::new(stream)))
     } else {
-        read(reply, lease, deadline).await.map(Reply::Whole)
+        read(reply, lease).await.map(Reply::Whole)
+    };
+    if let Err(failure) = &answered {
+        warn(lease, &format!("no usable answer: {:?}", failure.outcome));
     }
+    answered
 }
 
 /// Reads a plain answer to its end.
-async fn read(
-    reply: UpstreamReply,
-    lease: &mut HeldLease,
-    deadline: Instant,
-) -> Result<WholeReply, Failure> {
+async fn read(reply: UpstreamReply, lease: &mut HeldLease) -> Result<WholeReply, Failure> {
     lease.mark_first_byte();
-    let content_type = reply.headers.get(CONTENT_TYPE).cloned();
-    let body = timeout_at(deadline, reply.read_all(REPLY_MAX)).await??;
+    let headers = reply.headers.clone();
+    let body = reply.read_all(REPLY_MAX).await?;
     let inspected = inspect_reply(lease.ask().endpoint(), &body);
-    if let Some(fault) = inspected.fault {
-        tracing::warn!(key = %lease.candidate().label, "Key `{}` answered with {fault}", lease.candidate().label);
-        return Err(Failure::no_answer(NoAnswer::Unusable, Outcome::Failed));
+    match &inspected.fault {
+        None => {}
+        Some(ReplyFault::Upstream(error)) => return Err(Failure::of_error(error, lease)),
+        Some(ReplyFault::NotJson | ReplyFault::NoAnswer) => {
+            return Err(Failure::no_answer(NoAnswer::Unusable, Outcome::Failed));
+        }
     }
+    let charge = match inspected.usage {
+        Some(usage) => Charge::Reported(usage),
+        None => Charge::Counted {
+            completion_tokens: inspected.completion_tokens_estimate(lease.counter()),
+        },
+    };
     Ok(WholeReply {
-        content_type,
+        headers,
         body,
-        usage: inspected.usage,
+        charge,
     })
 }
 
 /// Reads a stream to its first content, holding back what comes before: a role, an empty delta.
-async fn open(
-    mut reply: UpstreamReply,
-    lease: &mut HeldLease,
-    first_byte: Instant,
-) -> Result<OpenStream, Failure> {
-    if reply.headers.get(CONTENT_TYPE).is_some_and(is_no_stream) {
-        return Err(Failure::no_answer(NoAnswer::Unusable, Outcome::Failed));
+async fn open(mut reply: UpstreamReply, lease: &mut HeldLease) -> Result<OpenStream, Failure> {
+    if !reply.is_event_stream() {
+        let body = reply.read_all(REFUSAL_MAX).await?;
+        let error = UpstreamError::parse(&body).unwrap_or_default();
+        return Err(Failure::of_error(&error, lease));
     }
     let ask = lease.ask();
     let mut events = StreamRelay::new(ask.endpoint(), ask.wants_usage());
     let mut head = BytesMut::new();
-    let mut hold_until = None;
+    let mut hold_until: Option<Instant> = None;
     loop {
-        let until = hold_until.map_or(first_byte, |until| first_byte.min(until));
-        let chunk = match timeout_at(until, reply.next_chunk()).await {
-            Ok(chunk) => chunk?,
-            Err(_) if hold_until.is_some() && Instant::now() < first_byte => break,
-            Err(elapsed) => return Err(elapsed.into()),
+        let next = reply.next_chunk();
+        let chunk = match hold_until {
+            None => next.await,
+            Some(hold_until) => match timeout_at(hold_until, next).await {
+                Ok(chunk) => chunk,
+                Err(_) => break,
+            },
         };
-        let Some(chunk) = chunk else {
-            if events.is_finished() {
-                break;
+        let Some(chunk) = chunk.transpose()? else {
+            if !events.is_finished() {
+                return Err(Failure::no_answer(NoAnswer::Unusable, Outcome::Failed));
             }
-            return Err(Failure::no_answer(NoAnswer::Unusable, Outcome::Failed));
+            break;
         };
-        let events_out = events.feed(chunk).map_err(|fault| {
-            tracing::warn!(key = %lease.candidate().label, "Key `{}` began its stream with {fault}", lease.candidate().label);
-            Failure::no_answer(NoAnswer::Unusable, Outcome::Failed)
-        })?;
-        head.extend_from_slice(&events_out);
+        match events.feed(chunk) {
+            Ok(passed) => head.extend_from_slice(&passed),
+            Err(fault) => return Err(Failure::of_fault(&fault, lease)),
+        }
         if events.has_content() {
             lease.mark_first_byte();
             break;
@@ -182,41 +196,14 @@ async fn open(
     })
 }
 
-/// An answer to a stream request that says it is something else is an error body.
-fn is_no_stream(content_type: &HeaderValue) -> bool {
-    let content_type = content_type.as_bytes().to_ascii_lowercase();
-    content_type.starts_with(b"application/json") || content_type.starts_with(b"text/html")
-}
-
 /// Reads an upstream's refusal and says whether it is about the request or about the key.
-async fn refusal(reply: UpstreamReply, lease: &HeldLease, until: Instant) -> Failure {
+async fn refusal(reply: UpstreamReply, lease: &HeldLease) -> Failure {
     let status = reply.status;
     let retry_after = reply.retry_after;
-    let body = match timeout_at(until, reply.read_all(REFUSAL_MAX)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) | Err(_) => Bytes::new(),
-    };
-    let disposition = classify(status, &body);
-    let is_about_our_key = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    let problem = if is_about_our_key {
-        Problem::NoAnswer(NoAnswer::KeyRejected)
-    } else if leaks(&body, lease) {
-        tracing::warn!(key = %lease.candidate().label, "Key `{}` was refused with a text that holds the key itself", lease.candidate().label);
-        Problem::NoAnswer(NoAnswer::Unusable)
-    } else {
-        Problem::Upstream {
-            status,
-            is_json: serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok(),
-            body,
-            retry_after,
-            is_retried: false,
-        }
-    };
-    Failure {
-        problem,
-        outcome: disposition.outcome,
-        is_retryable: disposition.retryable,
-    }
+    // Without the body the status has to do.
+    let body = reply.read_all(REFUSAL_MAX).await.unwrap_or_default();
+    warn(lease, &format!("status {}", status.as_u16()));
+    Failure::refused(status, body, retry_after, lease)
 }
 
 /// Whether a text from upstream repeats the credential that it was sent.
@@ -225,13 +212,83 @@ fn leaks(body: &[u8], lease: &HeldLease) -> bool {
     !secret.is_empty() && memchr::memmem::find(body, secret).is_some()
 }
 
+fn warn(lease: &HeldLease, what: &str) {
+    let key = &lease.candidate().label;
+    tracing::warn!(%key, "An attempt at key `{key}` failed: {what}");
+}
+
 impl OpenStream {
-    pub(crate) fn content_type(&self) -> Option<&HeaderValue> {
-        self.reply.headers.get(CONTENT_TYPE)
+    pub(crate) fn headers(&self) -> HeaderMap {
+        self.reply.headers.clone()
     }
 }
 
 impl Failure {
+    fn no_answer(why: NoAnswer, outcome: Outcome) -> Self {
+        Self {
+            problem: Problem::NoAnswer(why),
+            outcome,
+            is_retryable: true,
+        }
+    }
+
+    fn refused(
+        status: StatusCode,
+        body: Bytes,
+        retry_after: Option<Duration>,
+        lease: &HeldLease,
+    ) -> Self {
+        let disposition = classify(status, &body, retry_after);
+        let is_passed_on = status.is_client_error() || status.is_server_error();
+        let problem = if disposition.outcome == Outcome::AuthFailed {
+            Problem::NoAnswer(NoAnswer::KeyRejected)
+        } else if !is_passed_on || leaks(&body, lease) {
+            Problem::NoAnswer(NoAnswer::Unusable)
+        } else {
+            Problem::Upstream {
+                status,
+                is_json: serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok(),
+                body,
+                retry_after: disposition.retry_after,
+                is_retried: false,
+            }
+        };
+        Self {
+            problem,
+            outcome: disposition.outcome,
+            is_retryable: disposition.retryable,
+        }
+    }
+
+    /// An error that came under status 200.
+    fn of_error(error: &UpstreamError, lease: &HeldLease) -> Self {
+        let status = error
+            .status
+            .and_then(|status| StatusCode::from_u16(status).ok());
+        let Some(status) = status else {
+            return Self::no_answer(NoAnswer::Unusable, Outcome::Failed);
+        };
+        let kind = if status.is_client_error() {
+            ErrorType::InvalidRequest
+        } else {
+            ErrorType::Server
+        };
+        let body = ErrorBody {
+            message: &error.message,
+            kind,
+            param: None,
+            code: error.code.as_deref(),
+        };
+        Self::refused(status, body.to_bytes(), None, lease)
+    }
+
+    fn of_fault(fault: &StreamFault, lease: &HeldLease) -> Self {
+        match &fault.kind {
+            StreamFaultKind::Upstream(error) => Self::of_error(error, lease),
+            StreamFaultKind::EventTooLong => Self::no_answer(NoAnswer::Unusable, Outcome::Failed),
+        }
+    }
+
     /// Of two failed attempts keeps the one to tell the client: what an upstream said, else the later.
     pub(crate) fn or_more_telling(self, earlier: Option<Self>) -> Self {
         match earlier {
@@ -244,50 +301,36 @@ impl Failure {
     }
 
     /// What the client is told after `n_attempts`.
-    pub(crate) fn into_problem(self, n_attempts: u32) -> Problem {
-        match self.problem {
-            Problem::Upstream {
-                status,
-                body,
-                is_json,
-                retry_after,
-                is_retried: _,
-            } => Problem::Upstream {
-                status,
-                body,
-                is_json,
-                retry_after,
-                is_retried: n_attempts > 1,
-            },
-            problem => problem,
+    pub(crate) fn into_problem(mut self, n_attempts: u32) -> Problem {
+        if let Problem::Upstream { is_retried, .. } = &mut self.problem {
+            *is_retried = n_attempts > 1;
         }
+        self.problem
     }
 
     fn is_upstreams_word(&self) -> bool {
         matches!(self.problem, Problem::Upstream { .. })
     }
-
-    fn no_answer(why: NoAnswer, outcome: Outcome) -> Self {
-        Self {
-            problem: Problem::NoAnswer(why),
-            outcome,
-            is_retryable: true,
-        }
-    }
-}
-
-impl From<tokio::time::error::Elapsed> for Failure {
-    fn from(_: tokio::time::error::Elapsed) -> Self {
-        Self::no_answer(NoAnswer::TimedOut, Outcome::Failed)
-    }
 }
 
 impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
-        if error.is_unsent() {
-            Self::no_answer(NoAnswer::Unreachable, Outcome::Unsent)
-        } else {
-            Self::no_answer(NoAnswer::Unusable, Outcome::Failed)
+        match error {
+            SendError::Timeout(_) => Self::no_answer(NoAnswer::TimedOut, Outcome::Failed),
+            error if error.is_unsent() => Self::no_answer(NoAnswer::Unreachable, Outcome::Unsent),
+            _ => Self::no_answer(NoAnswer::Unusable, Outcome::Failed),
         }
+    }
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        let why = match error {
+            BodyError::FirstByteTimeout | BodyError::IdleTimeout(_) | BodyError::TotalTimeout => {
+                NoAnswer::TimedOut
+            }
+            BodyError::Reset(_) | BodyError::TooLong(_) => NoAnswer::Unusable,
+        };
+        Self::no_answer(why, Outcome::Failed)
     }
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use shared::catalog::{LimitKind, ScopeKind};
 use shared::lease::Refusal;
 
-use crate::dialect::request::BadRequest;
+use crate::dialect::BadRequest;
 
 #[derive(Debug)]
 pub(crate) enum Problem {

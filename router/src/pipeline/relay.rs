@@ -6,44 +6,40 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{Stream, unfold};
 use shared::lease::Outcome;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::dialect::stream::{StreamRelay, cut_stream_event};
-use crate::dialect::usage::Usage;
+use crate::dialect::{StreamRelay, cut_stream_event};
 use crate::pipeline::dispatch::OpenStream;
 use crate::pipeline::report::{End, Report};
 use crate::pipeline::settle::{Charge, HeldLease};
-use crate::upstream::UpstreamReply;
+use crate::upstream::{BodyError, UpstreamReply};
 
-/// How long an upstream that has finished its answer may take to close the stream.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an upstream that has finished its answer may take to report usage.
+const USAGE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one that has said `[DONE]` may take to close the stream; only then its connection can be used again.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long the error event has to get out: what is still buffered when a body fails is thrown away.
+const LAST_WORD_TIME: Duration = Duration::from_millis(50);
 
 /// A stream on its way to the client.
-#[derive(Debug)]
 pub(crate) struct Relay {
     reply: UpstreamReply,
     events: StreamRelay,
     /// `None` once it was settled.
     lease: Option<HeldLease>,
-    lost: Lost,
-    limits: RelayLimits,
+    /// Completes when an `exclusive` model's lease may be somebody else's.
+    lost: BoxFuture<'static, ()>,
+    /// Cancelled when the drain has run out.
+    cut: CancellationToken,
     report: Report,
     state: State,
-}
-
-/// What ends a stream from our side.
-#[derive(Clone, Debug)]
-pub(crate) struct RelayLimits {
-    /// Between two chunks.
-    pub(crate) idle: Duration,
-    pub(crate) deadline: Instant,
-    /// The drain has run out.
-    pub(crate) cut: CancellationToken,
 }
 
 /// The body was broken off on purpose: the connection is closed without the chunked body's end.
@@ -51,7 +47,6 @@ pub(crate) struct RelayLimits {
 #[error("the upstream's stream broke off")]
 pub(crate) struct BrokenOff;
 
-#[derive(Debug)]
 enum State {
     /// What was held back goes first.
     Head(Bytes),
@@ -61,14 +56,10 @@ enum State {
     Done,
 }
 
-struct Lost(BoxFuture<'static, ()>);
-
 /// Why a stream breaks off.
-#[derive(Clone, Copy)]
 enum Break {
     Upstream,
-    Idle,
-    Deadline,
+    TimedOut,
     Draining,
     LeaseLost,
 }
@@ -77,7 +68,7 @@ impl Relay {
     pub(crate) fn new(
         stream: OpenStream,
         lease: HeldLease,
-        limits: RelayLimits,
+        cut: CancellationToken,
         report: Report,
     ) -> Self {
         let OpenStream {
@@ -88,9 +79,9 @@ impl Relay {
         Self {
             reply,
             events,
-            lost: Lost(lease.lost()),
+            lost: lease.lost(),
             lease: Some(lease),
-            limits,
+            cut,
             report,
             state: State::Head(head),
         }
@@ -108,6 +99,7 @@ impl Relay {
             State::Head(head) if !head.is_empty() => return Some(Ok(head)),
             State::Head(_) | State::Flowing => {}
             State::Broken => {
+                sleep(LAST_WORD_TIME).await;
                 self.state = State::Done;
                 return Some(Err(BrokenOff));
             }
@@ -117,76 +109,73 @@ impl Relay {
             }
         }
         loop {
-            let chunk = match self.next_chunk().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => {
-                    self.state = State::Done;
-                    self.settle(Outcome::Served, End::Served);
-                    return None;
-                }
-                Err(why) => return Some(Ok(self.break_off(why))),
+            let passed = match self.next_chunk().await {
+                Ok(Some(chunk)) => self.events.feed(chunk),
+                Ok(None) => return self.finish().map(Ok),
+                Err(why) => return Some(Ok(self.break_off(&why, Bytes::new()))),
             };
-            match self.events.feed(chunk) {
-                Ok(events) if events.is_empty() => {}
+            match passed {
                 Ok(events) => {
-                    if self.events.has_content()
-                        && let Some(lease) = &mut self.lease
-                    {
-                        lease.mark_first_byte();
+                    self.note_first_byte();
+                    if !events.is_empty() {
+                        return Some(Ok(events));
                     }
-                    return Some(Ok(events));
                 }
-                Err(_) => return Some(Ok(self.break_off(Break::Upstream))),
+                Err(fault) => return Some(Ok(self.break_off(&Break::Upstream, fault.passed))),
             }
         }
     }
 
-    /// Waits for the upstream; `None` is the end of a finished answer.
+    /// Waits for the upstream; `None` is its end, in good order or behind a finished answer.
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, Break> {
+        let is_done = self.events.is_done();
         let is_finished = self.events.is_finished();
-        let now = Instant::now();
-        if now >= self.limits.deadline {
-            return Err(Break::Deadline);
-        }
-        let idle = if is_finished {
+        let patience = if is_done {
             CLOSE_TIMEOUT
         } else {
-            self.limits.idle
+            USAGE_TIMEOUT
         };
-        let idle_until = now + idle;
-        let until = idle_until.min(self.limits.deadline);
         tokio::select! {
             biased;
-            chunk = self.reply.next_chunk() => match chunk {
-                Ok(Some(chunk)) => Ok(Some(chunk)),
-                Ok(None) | Err(_) if is_finished => Ok(None),
-                Ok(None) | Err(_) => Err(Break::Upstream),
+            chunk = self.reply.next_chunk() => match chunk.transpose() {
+                Ok(chunk) => Ok(chunk.filter(|_| !is_done)),
+                Err(_) if is_finished => Ok(None),
+                Err(BodyError::FirstByteTimeout | BodyError::IdleTimeout(_) | BodyError::TotalTimeout) => {
+                    Err(Break::TimedOut)
+                }
+                Err(BodyError::Reset(_) | BodyError::TooLong(_)) => Err(Break::Upstream),
             },
-            () = sleep_until(until) => match is_finished {
-                true => Ok(None),
-                false if until < idle_until => Err(Break::Deadline),
-                false => Err(Break::Idle),
-            },
-            () = self.limits.cut.cancelled() => Err(Break::Draining),
-            () = &mut self.lost.0 => Err(Break::LeaseLost),
+            () = sleep(patience), if is_finished => Ok(None),
+            () = self.cut.cancelled() => Err(Break::Draining),
+            () = &mut self.lost => Err(Break::LeaseLost),
         }
     }
 
+    /// The upstream has closed: passes on what was left, unless the answer is not whole.
+    fn finish(&mut self) -> Option<Bytes> {
+        let rest = match self.events.finish() {
+            Ok(rest) => rest,
+            Err(fault) => return Some(self.break_off(&Break::Upstream, fault.passed)),
+        };
+        if !self.events.is_finished() {
+            return Some(self.break_off(&Break::Upstream, rest));
+        }
+        self.state = State::Done;
+        self.settle(Outcome::Served, End::Served);
+        (!rest.is_empty()).then_some(rest)
+    }
+
     /// Settles the lease and makes the event that tells the client; the aborted body comes after it.
-    fn break_off(&mut self, why: Break) -> Bytes {
+    fn break_off(&mut self, why: &Break, passed: Bytes) -> Bytes {
         self.state = State::Broken;
         let (outcome, message) = match why {
             Break::Upstream => (
                 Outcome::Failed,
                 "The upstream's stream broke off before it was finished.",
             ),
-            Break::Idle => (
+            Break::TimedOut => (
                 Outcome::Failed,
-                "The upstream's stream fell silent before it was finished.",
-            ),
-            Break::Deadline => (
-                Outcome::Failed,
-                "The answer took longer than `timeouts.total` allows.",
+                "The upstream's stream took too long and was broken off.",
             ),
             Break::Draining => (
                 Outcome::ClientAbort,
@@ -198,7 +187,21 @@ impl Relay {
             ),
         };
         self.settle(outcome, End::Cut);
-        cut_stream_event(message)
+        let event = cut_stream_event(message);
+        if passed.is_empty() {
+            return event;
+        }
+        let mut last = BytesMut::from(passed);
+        last.extend_from_slice(&event);
+        last.freeze()
+    }
+
+    fn note_first_byte(&mut self) {
+        if self.events.has_content()
+            && let Some(lease) = &mut self.lease
+        {
+            lease.mark_first_byte();
+        }
     }
 
     fn settle(&mut self, outcome: Outcome, end: End) {
@@ -209,17 +212,13 @@ impl Relay {
         self.report.set_first_byte(lease.first_byte());
         self.report.set_usage(usage);
         self.report.end(end);
-        let charge = self.charge(&lease, usage);
-        lease.end(outcome, charge);
-    }
-
-    fn charge(&self, lease: &HeldLease, usage: Option<Usage>) -> Charge {
-        match usage {
+        let charge = match usage {
             Some(usage) => Charge::Reported(usage),
             None => Charge::Counted {
-                completion_tokens: self.events.completion_tokens_estimate(lease.counter()),
+                completion_tokens: self.events.completion_tokens_estimate(),
             },
-        }
+        };
+        lease.end(outcome, charge);
     }
 }
 
@@ -231,11 +230,5 @@ impl Drop for Relay {
         } else {
             self.settle(Outcome::ClientAbort, End::ClientAbort);
         }
-    }
-}
-
-impl std::fmt::Debug for Lost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Lost")
     }
 }

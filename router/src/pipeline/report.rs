@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shared::ids::{KeyName, ModelName, ProviderName};
+use shared::ids::{ClientKeyName, KeyName, ModelName, ProviderName, TeamName};
 
-use crate::dialect::Endpoint;
-use crate::dialect::usage::Usage;
+use crate::dialect::{Endpoint, Usage};
 use crate::fleet::{Caller, FleetCandidate, FleetModel};
 use crate::metrics;
 
@@ -58,20 +57,11 @@ impl End {
     }
 }
 
-/// The endpoint's name in logs and metrics.
-pub(crate) fn endpoint_name(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::ChatCompletions => "chat_completions",
-        Endpoint::Completions => "completions",
-        Endpoint::Embeddings => "embeddings",
-    }
-}
-
 impl Report {
     pub(crate) fn new(request_id: Arc<str>, endpoint: Endpoint) -> Self {
         Self {
             request_id,
-            endpoint: endpoint_name(endpoint),
+            endpoint: endpoint.name(),
             started: Instant::now(),
             caller: None,
             model: None,
@@ -141,17 +131,16 @@ impl Drop for Report {
         }
         metrics::request_ended(self);
         let caller = self.caller.as_deref();
-        let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
         tracing::info!(
             request.id = %self.request_id,
             endpoint = self.endpoint,
-            team = name(caller.and_then(|caller| caller.team.as_ref()).map(|team| team.as_str())),
-            client_key = name(caller.and_then(|caller| caller.name.as_ref()).map(|key| key.as_str())),
-            model = name(self.model.as_ref().map(ModelName::as_str)),
+            team = caller.and_then(|caller| caller.team.as_ref()).map(TeamName::as_str),
+            client_key = caller.and_then(|caller| caller.name.as_ref()).map(ClientKeyName::as_str),
+            model = self.model.as_ref().map(ModelName::as_str),
             stream = self.is_stream,
             status = self.status,
-            provider = name(self.provider.as_ref().map(ProviderName::as_str)),
-            key = name(self.key.as_ref().map(KeyName::as_str)),
+            provider = self.provider.as_ref().map(ProviderName::as_str),
+            key = self.key.as_ref().map(KeyName::as_str),
             attempts = self.n_attempts,
             queue_ms = self.queued.map(milliseconds),
             first_byte_ms = self.first_byte.map(milliseconds),

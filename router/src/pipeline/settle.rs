@@ -11,14 +11,11 @@ use shared::lease::{Outcome, Remaining, Settlement};
 use shared::state::session::Lease;
 use shared::units::clamp_tokens;
 
-use crate::dialect::request::Ask;
-use crate::dialect::tokens::TokenCounter;
-use crate::dialect::usage::Usage;
+use crate::dialect::{Ask, TokenCounter, Usage};
 use crate::fleet::{FleetCandidate, FleetModel};
 use crate::metrics;
 
 /// A lease on its way through the pipeline; only `admit` makes one.
-#[derive(Debug)]
 pub(crate) struct HeldLease {
     /// `None` once it ended.
     lease: Option<Lease>,
@@ -41,6 +38,15 @@ pub(crate) enum Charge {
     Reported(Usage),
     /// The prompt's estimate, and this much output.
     Counted { completion_tokens: u32 },
+}
+
+impl Charge {
+    pub(crate) fn usage(self) -> Option<Usage> {
+        match self {
+            Self::Reported(usage) => Some(usage),
+            Self::Estimate | Self::Counted { .. } => None,
+        }
+    }
 }
 
 impl HeldLease {
