@@ -178,6 +178,8 @@ async fn embedded() {
 }
 
 async fn redis_ticks() {
+    // `cargo bench -p shared -- 3` measures models of three keys only.
+    let only: Option<usize> = std::env::args().find_map(|argument| argument.parse().ok());
     println!("Redis tick, CPU of the main thread; batch of acquire + release, weighted");
     println!(
         "{:<22} {:>5} {:>6} {:>10} {:>9} {:>9}",
@@ -193,9 +195,9 @@ async fn redis_ticks() {
         ("all scopes limited", Scenario::AllScopes, None),
     ];
     for (name, scenario, factor) in scenarios {
-        for (n_keys, cells) in TABLE {
-            for &(batch, table_us) in cells {
-                let (tick_us, no_op_us) = measure(n_keys, batch, scenario).await;
+        for (n_keys, cells) in TABLE.iter().filter(|(n_keys, _)| only.is_none_or(|only| only == *n_keys)) {
+            for &(batch, table_us) in *cells {
+                let (tick_us, no_op_us) = measure(*n_keys, batch, scenario).await;
                 let ratio = tick_us / no_op_us;
                 let bound = factor.map(|factor| factor * table_us / NO_OP_US);
                 let verdict = match bound {
