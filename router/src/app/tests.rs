@@ -6,20 +6,14 @@ mod upstream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
-use shared::catalog::{Limits, ScopeKind, Strategy};
-use shared::config::{
-    ClientKey, Config, Dialect, Key, LogFormat, Model, Provider, Queue, Retries, ServerLimits,
-    StateStore, Telemetry, Timeouts, Upstream,
-};
-use shared::secret::Secret;
-use shared::units::Priority;
+use shared::catalog::ScopeKind;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::client::{Connection, Received, chat, get, post};
 use self::upstream::{FakeUpstream, PROMPT_TOKENS, USAGE_TOKENS};
 use super::*;
+use crate::fleet::tests::config_of;
 
 const TOKEN: &str = "sk-test";
 
@@ -97,7 +91,6 @@ impl Replica {
     }
 }
 
-#[track_caller]
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let started = Instant::now();
     while !is_so().await {
@@ -110,80 +103,16 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 fn config(behaviours: &[&str], upstream: &FakeUpstream) -> Config {
-    let tpm = Limits {
-        tpm: Some(1_000_000),
-        ..Limits::default()
+    let base_url = |behaviour: &str| match behaviour {
+        // Nobody listens there.
+        "refused" => "http://127.0.0.1:1".to_owned(),
+        behaviour => format!("http://{}/{behaviour}", upstream.address),
     };
-    let providers = behaviours.iter().map(|behaviour| Provider {
-        name: (*behaviour).into(),
-        dialect: Dialect::OpenaiChat,
-        base_url: if *behaviour == "refused" {
-            "http://127.0.0.1:1".to_owned()
-        } else {
-            format!("http://{}/{behaviour}", upstream.address)
-        },
-        headers: Vec::new(),
-        limits: Limits::default(),
-        keys: vec![Key {
-            name: "main".into(),
-            secret: Secret::new("upstream-secret".to_owned()),
-            weight: 1.0,
-            limits: tpm,
-        }],
-    });
-    let upstreams = behaviours.iter().map(|behaviour| Upstream {
-        provider: (*behaviour).into(),
-        model: "real".to_owned(),
-        weight: 1.0,
-        limits: Limits::default(),
-    });
-    Config {
-        listen: ([127, 0, 0, 1], 0).into(),
-        admin_listen: ([127, 0, 0, 1], 0).into(),
-        open_access: false,
-        state: StateStore::Memory,
-        replica_name: None,
-        providers: providers.collect(),
-        models: vec![Model {
-            name: "m".into(),
-            aliases: vec!["alias".into()],
-            strategy: Strategy::FirstAvailable,
-            exclusive: false,
-            limits: Limits::default(),
-            upstreams: upstreams.collect(),
-            overrides: serde_json::Map::new(),
-        }],
-        client_keys: vec![ClientKey {
-            name: "test".into(),
-            digest: Sha256::digest(TOKEN).into(),
-            team: None,
-            priority: Priority::DEFAULT,
-            models: None,
-            limits: Limits::default(),
-        }],
-        queue: Queue {
-            max_length: 10,
-            timeout: Duration::from_secs(2),
-        },
-        timeouts: Timeouts {
-            connect: Duration::from_secs(1),
-            first_byte: Duration::from_secs(1),
-            idle: Duration::from_secs(1),
-            total: Duration::from_secs(10),
-            drain: Duration::from_secs(5),
-        },
-        retries: Retries {
-            max_attempts: 3.try_into().unwrap(),
-        },
-        limits: ServerLimits {
-            body: 100_000,
-            connections: 100,
-        },
-        telemetry: Telemetry {
-            log: LogFormat::Text,
-            level: "info".to_owned(),
-        },
-    }
+    let providers: Vec<_> = behaviours
+        .iter()
+        .map(|behaviour| (*behaviour, base_url(behaviour)))
+        .collect();
+    config_of(&providers, TOKEN)
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ pub(crate) fn problem_response(problem: &Problem) -> Response {
 /// How a request that met `problem` ended, in one word.
 pub(crate) fn end(problem: &Problem) -> End {
     match problem {
-        Problem::Upstream { .. } | Problem::NoAnswer(_) | Problem::Internal => End::Failed,
+        Problem::Upstream { .. } | Problem::NoAnswer { .. } | Problem::Internal => End::Failed,
         Problem::Unauthenticated
         | Problem::BadRequest(_)
         | Problem::BodyTooLarge { .. }
@@ -80,7 +80,7 @@ pub(crate) fn reason(problem: &Problem) -> (&'static str, String) {
         Problem::UnknownModel { .. } => "unknown_model",
         Problem::Draining => "draining",
         Problem::Upstream { .. } => "upstream",
-        Problem::NoAnswer(why) => no_answer_words(*why).0,
+        Problem::NoAnswer { why, .. } => no_answer_words(*why).0,
         Problem::UnknownRoute { .. } => "unknown_route",
         Problem::WrongMethod { .. } => "wrong_method",
         Problem::Internal => "internal",
@@ -199,7 +199,7 @@ fn shape(problem: &Problem) -> Shape {
             "upstream_error",
             format!("The upstream answered with status {}.", status.as_u16()),
         ),
-        Problem::NoAnswer(why) => {
+        Problem::NoAnswer { why, .. } => {
             let (code, message) = no_answer_words(*why);
             Shape::unavailable(code, message)
         }
@@ -343,7 +343,12 @@ fn write_headers(headers: &mut HeaderMap, problem: &Problem) {
                 write_should_retry(headers, false);
             }
         }
-        Problem::NoAnswer(_) => write_retry_after(headers, UPSTREAM_RETRY_AFTER),
+        Problem::NoAnswer { why: _, is_retried } => {
+            write_retry_after(headers, UPSTREAM_RETRY_AFTER);
+            if *is_retried {
+                write_should_retry(headers, false);
+            }
+        }
         Problem::BodyTimeout => {
             write_should_retry(headers, false);
         }
@@ -407,3 +412,6 @@ fn write_retry_after(headers: &mut HeaderMap, retry_after: Duration) {
     headers.insert(RETRY_AFTER_MS, HeaderValue::from(milliseconds));
     headers.insert(RETRY_AFTER, HeaderValue::from(milliseconds.div_ceil(1000)));
 }
+
+#[cfg(test)]
+mod tests;
