@@ -145,9 +145,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_fault(endpoint: Endpoint, body: &str, expected: Option<ReplyFault>) {
+    fn check_fault(endpoint: Endpoint, body: &str, expected: Option<&ReplyFault>) {
         assert_eq!(
-            inspect_reply(endpoint, body.as_bytes()).fault,
+            inspect_reply(endpoint, body.as_bytes()).fault.as_ref(),
             expected,
             "{body}"
         );
@@ -160,31 +160,31 @@ mod tests {
         check_fault(
             ChatCompletions,
             "<html><body>502</body></html>",
-            Some(ReplyFault::NotJson),
+            Some(&ReplyFault::NotJson),
         );
         check_fault(
             ChatCompletions,
             r#"{"choices":[{"#,
-            Some(ReplyFault::NotJson),
+            Some(&ReplyFault::NotJson),
         );
-        check_fault(ChatCompletions, "", Some(ReplyFault::NotJson));
+        check_fault(ChatCompletions, "", Some(&ReplyFault::NotJson));
         check_fault(
             ChatCompletions,
             r#"{"choices":[ ]}"#,
-            Some(ReplyFault::NoAnswer),
+            Some(&ReplyFault::NoAnswer),
         );
         check_fault(
             ChatCompletions,
             r#"{"error_code":17,"error_msg":"quota"}"#,
-            Some(ReplyFault::NoAnswer),
+            Some(&ReplyFault::NoAnswer),
         );
         check_fault(
             Completions,
             r#"{"choices":null}"#,
-            Some(ReplyFault::NoAnswer),
+            Some(&ReplyFault::NoAnswer),
         );
         check_fault(Completions, r#"{"choices":[{"text":""}]}"#, None);
-        check_fault(Embeddings, r#"{"data":[]}"#, Some(ReplyFault::NoAnswer));
+        check_fault(Embeddings, r#"{"data":[]}"#, Some(&ReplyFault::NoAnswer));
         check_fault(
             Embeddings,
             r#"{"data":[{"embedding":[0.1]}],"model":"m"}"#,

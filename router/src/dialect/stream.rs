@@ -14,7 +14,7 @@ use super::{Endpoint, Usage};
 /// Passes whole events on, byte for byte, and learns from them what the lease's settlement needs.
 ///
 /// Fed at any split of the bytes it puts out the same. The chunk that only reports usage is taken out unless the
-/// client asked for it; the router always asks (wire facts of `openai_chat`: it is the only report in a stream).
+/// client asked for it; the router always asks, since a stream reports its usage nowhere else.
 #[derive(Debug)]
 pub struct StreamRelay {
     keep_usage_chunk: bool,
@@ -83,9 +83,8 @@ impl StreamRelay {
             false => {
                 self.held.extend_from_slice(&bytes);
                 // Only with the event's end at hand is the buffer taken apart: until then it just grows.
-                match self.cursor.event_end(&self.held) {
-                    Ok(None) => return Ok(Bytes::new()),
-                    Ok(Some(_)) | Err(EventTooLong) => {}
+                if self.cursor.event_end(&self.held) == Ok(None) {
+                    return Ok(Bytes::new());
                 }
                 self.cursor = Cursor::default();
                 self.held.split().freeze()

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::HeaderName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -190,7 +191,7 @@ async fn a_client_sees_nothing_of_the_upstream_keys_limits() {
 
     let reply = send(&client(), &base_url(&provider)).await.unwrap();
 
-    let mut names: Vec<_> = reply.headers.keys().map(|name| name.as_str()).collect();
+    let mut names: Vec<_> = reply.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["content-type", "x-upstream-request-id"]);
     assert_eq!(reply.retry_after, Some(Duration::from_secs(7)));
