@@ -3,6 +3,8 @@
 //! Every scope, model and candidate has an index that is given by name and stays for good: a configuration that
 //! changes keeps the indexes of what it keeps ([`Catalog::succeed`]), so counters and windows survive it.
 
+mod declare;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CandidateIndex, ModelName, RowIndex};
@@ -78,6 +80,11 @@ impl WindowKind {
             Self::Rpd => "rpd",
             Self::Tpd => "tpd",
         }
+    }
+
+    /// Whether its interval is a day.
+    pub fn is_daily(self) -> bool {
+        matches!(self, Self::Rpd | Self::Tpd)
     }
 
     /// Whether it counts tokens; else requests.
@@ -267,49 +274,4 @@ pub struct Catalog {
     pub models: Vec<Model>,
     /// Buckets that the window string holds.
     pub buckets: u32,
-}
-
-impl Catalog {
-    /// Stand-in.
-    pub fn declare(config: &crate::config::Config) -> Self {
-        let mut catalog = Self::default();
-        for key in &config.client_keys {
-            catalog.rows.push(Row {
-                kind: ScopeKind::ClientKey,
-                name: key.name.to_string(),
-                slots_max: key.limits.concurrency.unwrap_or(0),
-                windows: Vec::new(),
-            });
-        }
-        for model in &config.models {
-            let mut candidates = Vec::new();
-            for upstream in &model.upstreams {
-                let provider = config
-                    .providers
-                    .iter()
-                    .find(|p| p.name == upstream.provider);
-                for key in provider.into_iter().flat_map(|p| &p.keys) {
-                    candidates.push(CandidateIndex(
-                        u32::try_from(catalog.candidates.len()).unwrap_or(0),
-                    ));
-                    catalog.candidates.push(Candidate {
-                        name: format!(
-                            "{}/{}/{}/{}",
-                            model.name, upstream.provider, upstream.model, key.name
-                        ),
-                        key: RowIndex(0),
-                        scopes: Vec::new(),
-                        weight: key.weight,
-                    });
-                }
-            }
-            catalog.models.push(Model {
-                name: model.name.clone(),
-                strategy: model.strategy,
-                exclusive: model.exclusive,
-                candidates,
-            });
-        }
-        catalog
-    }
 }
