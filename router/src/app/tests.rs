@@ -52,7 +52,7 @@ impl Replica {
         let running = tokio::spawn(app.run(async {
             stopped.await.ok();
         }));
-        until("the replica is ready", async || pipeline.is_ready()).await;
+        until("the replica is ready", async || pipeline.session.is_ready()).await;
         Self {
             data,
             admin,

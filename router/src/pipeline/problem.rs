@@ -32,6 +32,8 @@ pub(crate) enum Problem {
         /// Estimated tokens.
         requested: u32,
     },
+    /// This replica has not joined the state store yet.
+    NotJoined,
     /// This replica is shutting down.
     Draining,
     /// An upstream's own answer, status and all.
