@@ -2,7 +2,8 @@
 //!
 //! What the session counts (leases, queue, ticks) is rendered when somebody asks, from its own numbers.
 
-use std::fmt::{Arguments, Display, Write as _};
+mod session;
+
 use std::sync::OnceLock;
 
 use metrics::{
@@ -11,9 +12,9 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use shared::ids::{KeyName, ModelName, ProviderName};
 use shared::lease::Outcome;
-use shared::state::session::{Stats, TICK_SECONDS};
 
 use crate::pipeline::report::Report;
+pub(crate) use session::render_session;
 
 /// By endpoint, model, status and outcome; `model` is empty until it is known to exist.
 const REQUESTS: &str = "sluice_requests_total";
@@ -134,198 +135,4 @@ pub(crate) fn attempt_ended(provider: &ProviderName, key: &KeyName, outcome: Out
 /// `limit` is `scope kind/limit kind`, empty where no limit refused.
 pub(crate) fn refused(reason: &'static str, limit: String) {
     counter!(REFUSALS, "reason" => reason, "limit" => limit).increment(1);
-}
-
-/// Appends what the session counts, in Prometheus's text format.
-pub(crate) fn render_session(stats: &Stats, text: &mut String) {
-    let Stats {
-        ticks,
-        tick_errors,
-        operations,
-        tick_times,
-        tick_seconds_sum,
-        grants,
-        handed_over,
-        queued,
-        refusals,
-        leases,
-        waiting,
-        sessions,
-        anomalies,
-        reclaimed,
-        generation,
-        asserts,
-        is_away,
-        catalog_differs,
-    } = stats;
-    let mut page = Page(text);
-    page.one(
-        "sluice_leases",
-        GAUGE,
-        "Leases held at this replica",
-        leases,
-    );
-    page.one(
-        "sluice_queue_waiting",
-        GAUGE,
-        "Claims waiting at this replica",
-        waiting,
-    );
-    page.one(
-        "sluice_grants_total",
-        COUNTER,
-        "Leases granted to this replica",
-        grants,
-    );
-    page.one(
-        "sluice_grants_handed_over_total",
-        COUNTER,
-        "Grants that came from another replica's tick",
-        handed_over,
-    );
-    page.one(
-        "sluice_claims_queued_total",
-        COUNTER,
-        "Claims that had to wait",
-        queued,
-    );
-    page.head(
-        "sluice_claims_refused_total",
-        COUNTER,
-        "Claims refused, fail-over attempts included, by reason and limit",
-    );
-    for ((reason, limit), count) in refusals {
-        page.line(format_args!(
-            "sluice_claims_refused_total{{reason=\"{reason}\",limit=\"{limit}\"}} {count}"
-        ));
-    }
-    page.one(
-        "sluice_sessions",
-        GAUGE,
-        "Replicas in the cluster",
-        sessions,
-    );
-    page.one(
-        "sluice_anomalies",
-        GAUGE,
-        "Releases that no session held, over the cluster since the epoch began",
-        anomalies,
-    );
-    page.one(
-        "sluice_reclaimed",
-        GAUGE,
-        "Leases taken back from dead replicas, over the cluster since the epoch began",
-        reclaimed,
-    );
-    page.one(
-        "sluice_store_epoch",
-        GAUGE,
-        "Logical time at which the store last began or restarted",
-        generation,
-    );
-    page.one(
-        "sluice_store_away",
-        GAUGE,
-        "1 while the state store does not answer",
-        u8::from(*is_away),
-    );
-    page.one(
-        "sluice_catalog_differs",
-        GAUGE,
-        "1 while this replica's file is not what is in force",
-        u8::from(*catalog_differs),
-    );
-    page.one(
-        "sluice_asserts_total",
-        COUNTER,
-        "Times that this replica told the store what it holds",
-        asserts,
-    );
-    page.one(
-        "sluice_tick_errors_total",
-        COUNTER,
-        "Store calls that failed",
-        tick_errors,
-    );
-    page.one(
-        "sluice_tick_operations_total",
-        COUNTER,
-        "Operations carried by ticks; divided by the ticks it is the mean batch",
-        operations,
-    );
-    page.head(
-        "sluice_tick_seconds",
-        "histogram",
-        "Ticks by time from send to reply",
-    );
-    let mut count = 0;
-    for (bound, times) in TICK_SECONDS.iter().zip(tick_times) {
-        count += times;
-        page.line(format_args!(
-            "sluice_tick_seconds_bucket{{le=\"{bound}\"}} {count}"
-        ));
-    }
-    page.line(format_args!(
-        "sluice_tick_seconds_bucket{{le=\"+Inf\"}} {ticks}"
-    ));
-    page.line(format_args!("sluice_tick_seconds_sum {tick_seconds_sum}"));
-    page.line(format_args!("sluice_tick_seconds_count {ticks}"));
-}
-
-const GAUGE: &str = "gauge";
-const COUNTER: &str = "counter";
-
-/// Prometheus's text format, line by line.
-struct Page<'a>(&'a mut String);
-
-impl Page<'_> {
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.head(name, kind, help);
-        self.line(format_args!("{name} {value}"));
-    }
-
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        self.line(format_args!("# HELP {name} {help}"));
-        self.line(format_args!("# TYPE {name} {kind}"));
-    }
-
-    fn line(&mut self, line: Arguments<'_>) {
-        // Writing to a string does not fail.
-        let _ = writeln!(self.0, "{line}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_session_counts_is_rendered_as_prometheus_reads_it() {
-        let mut stats = Stats {
-            ticks: 3,
-            leases: 2,
-            ..Stats::default()
-        };
-        stats.tick_times[0] = 1;
-        stats.tick_times[1] = 1;
-        stats.tick_times[10] = 1;
-        stats.refusals.insert(("limit", "rpm"), 4);
-        let mut text = String::new();
-
-        render_session(&stats, &mut text);
-
-        for line in [
-            "# TYPE sluice_leases gauge",
-            "sluice_leases 2",
-            "sluice_claims_refused_total{reason=\"limit\",limit=\"rpm\"} 4",
-            "sluice_tick_seconds_bucket{le=\"0.00025\"} 1",
-            "sluice_tick_seconds_bucket{le=\"0.5\"} 2",
-            "sluice_tick_seconds_bucket{le=\"+Inf\"} 3",
-        ] {
-            assert!(
-                text.lines().any(|rendered| rendered == line),
-                "{line}\n{text}"
-            );
-        }
-    }
 }

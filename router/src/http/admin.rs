@@ -88,7 +88,7 @@ async fn show_metrics(State(readiness): State<Arc<Readiness>>) -> Response {
     };
     let mut text = recorder.render();
     if let Some(pipeline) = readiness.pipeline() {
-        metrics::render_session(&pipeline.session.stats(), &mut text);
+        metrics::render_session(&pipeline.session, &mut text);
     }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
