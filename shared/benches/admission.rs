@@ -195,7 +195,10 @@ async fn redis_ticks() {
         ("all scopes limited", Scenario::AllScopes, None),
     ];
     for (name, scenario, factor) in scenarios {
-        for (n_keys, cells) in TABLE.iter().filter(|(n_keys, _)| only.is_none_or(|only| only == *n_keys)) {
+        for (n_keys, cells) in TABLE
+            .iter()
+            .filter(|(n_keys, _)| only.is_none_or(|only| only == *n_keys))
+        {
             for &(batch, table_us) in *cells {
                 let (tick_us, no_op_us) = measure(*n_keys, batch, scenario).await;
                 let ratio = tick_us / no_op_us;

@@ -8,26 +8,26 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "clock",
         "clock leaps are not bounded",
-        "math.min(math.max(wall - last, 0), STEP_MAX_MS)",
-        "math.max(wall - last, 0)",
+        "math.min(math.max(wall - pool[WALL], 0), STEP_MAX_MS)",
+        "math.max(wall - pool[WALL], 0)",
     ),
     (
         "clock",
         "the clock runs backwards",
-        "math.max(wall - last, 0)",
-        "wall - last",
+        "math.max(wall - pool[WALL], 0)",
+        "wall - pool[WALL]",
     ),
     (
         "clock",
         "a restart is not noticed",
-        "if server_run ~= run then",
+        "if run ~= pool[RUN] then",
         "if false then",
     ),
     (
         "clock",
         "a restart begins no learning",
-        "tick, now + SESSION_TTL_MS\n",
-        "tick, now\n",
+        "pool[LEARNING_UNTIL] = pool[NOW] + SESSION_TTL_MS",
+        "pool[LEARNING_UNTIL] = pool[NOW]",
     ),
     (
         "window",
@@ -146,31 +146,31 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "settle",
         "the caller's own scope is not charged",
-        "for _, index in ipairs(callers) do take(index) end",
+        "for i = 1, #callers do take(session, callers[i], tokens) end",
         "",
     ),
     (
         "queue",
         "priority is ignored",
-        "score = (10 - acquire[3]) * PRIORITY_BAND + sequence,",
-        "score = sequence,",
+        "claim[SCORE] = (10 - claim[PRIORITY]) * PRIORITY_BAND + pool[SEQUENCE]",
+        "claim[SCORE] = pool[SEQUENCE]",
     ),
     (
         "queue",
         "last come, first served",
-        "score = (10 - acquire[3]) * PRIORITY_BAND + sequence,",
-        "score = (10 - acquire[3]) * PRIORITY_BAND - sequence,",
+        "claim[SCORE] = (10 - claim[PRIORITY]) * PRIORITY_BAND + pool[SEQUENCE]",
+        "claim[SCORE] = (10 - claim[PRIORITY]) * PRIORITY_BAND - pool[SEQUENCE]",
     ),
     (
         "queue",
         "the dead are served",
-        "local packed = is_alive(owner) and call('HGET', WAITERS, head.member)",
-        "local packed = call('HGET', WAITERS, head.member)",
+        "local packed = is_alive(owner) and redis.call('HGET', WAITERS, member)",
+        "local packed = redis.call('HGET', WAITERS, member)",
     ),
     (
         "queue",
         "a newcomer overtakes the queue",
-        "if not fresh or score < fresh.score then",
+        "if not fresh or score < fresh[SCORE] then",
         "if not fresh then",
     ),
     (
@@ -182,19 +182,19 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "queue",
         "one's own full scope blocks everybody",
-        "local is_passed_over = is_caller_blocked or #waiter[3] > 0",
-        "local is_passed_over = #waiter[3] > 0",
+        "local is_passed_over = is_caller_blocked or #waiter[ALLOW] > 0",
+        "local is_passed_over = #waiter[ALLOW] > 0",
     ),
     (
         "queue",
         "the queue is one longer than allowed",
-        "if (queued[index] or 0) >= queue_max then",
-        "if (queued[index] or 0) > queue_max then",
+        "if (queued[index] or 0) >= pool[QUEUE_MAX] then",
+        "if (queued[index] or 0) > pool[QUEUE_MAX] then",
     ),
     (
         "queue",
         "a full queue never sheds",
-        "tonumber(tail[2]) <= fresh.score",
+        "tonumber(tail[2]) <= score",
         "true",
     ),
     (
@@ -218,7 +218,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "session",
         "mail is delivered twice",
-        "if packed then call('HDEL', MAIL, session) end",
+        "if packed then redis.call('HDEL', MAIL, session) end",
         "",
     ),
     (
@@ -242,13 +242,13 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "join",
         "an empty store serves at once",
-        "wall + LEARNING_EMPTY_MS",
-        "wall",
+        "wall, 0, wall + LEARNING_EMPTY_MS",
+        "wall, 0, wall",
     ),
     (
         "boot",
         "a name that is alive can be taken",
-        "if now - renewed < RENEWED_LATELY_MS then",
+        "if pool[NOW] - renewed < RENEWED_LATELY_MS then",
         "if false then",
     ),
     (
@@ -272,8 +272,8 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "assert",
         "waiters lose their place",
-        "PRIORITY_BAND + waiter[2], member)",
-        "PRIORITY_BAND + sequence, member)",
+        "PRIORITY_BAND + waiter[2]",
+        "PRIORITY_BAND + pool[SEQUENCE]",
     ),
     (
         "bye",
@@ -302,7 +302,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "tick",
         "the catalog's version is not asked",
-        "if tonumber(ARGV[3]) ~= version then",
+        "if tonumber(ARGV[3]) ~= pool[VERSION] then",
         "if false then",
     ),
 ];

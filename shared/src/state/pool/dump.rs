@@ -56,6 +56,22 @@ struct PackedMeta {
     _queued: Vec<i64>,
 }
 
+/// A waiter's claim, in the order of `prelude.lua`.
+#[derive(Deserialize)]
+struct PackedClaim {
+    #[serde(rename = "ticket")]
+    _ticket: u64,
+    #[serde(rename = "model")]
+    _model: u32,
+    #[serde(rename = "score")]
+    _score: i64,
+    tokens: u32,
+    callers: Vec<RowIndex>,
+    allow: Vec<CandidateIndex>,
+    #[serde(rename = "no_queue")]
+    _no_queue: bool,
+}
+
 impl Pool {
     /// The pool that Redis holds, its windows rotated to its own present; empty before the first epoch.
     ///
@@ -93,8 +109,13 @@ impl Pool {
                     .waiters
                     .get(member)
                     .ok_or(DumpError::Missing("waiters"))?;
-                let (tokens, callers, allow): (u32, Vec<RowIndex>, Vec<CandidateIndex>) =
-                    unpack("waiters", packed)?;
+                let claim: PackedClaim = unpack("waiters", packed)?;
+                let PackedClaim {
+                    tokens,
+                    callers,
+                    allow,
+                    ..
+                } = claim;
                 waiters.insert(
                     member.clone(),
                     Waiter {

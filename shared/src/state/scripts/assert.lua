@@ -50,12 +50,13 @@ for _, charged in ipairs(remembered[2]) do
 end
 
 for _, waiter in ipairs(remembered[3]) do
-  local acquire = waiter[1]
-  local model = acquire[2]
+  local claim = waiter[1]
+  local model = claim[MODEL]
   if model < pool[N_MODELS] then
-    local member = session .. ':' .. acquire[1]
-    redis.call('ZADD', queue_key(model), (10 - acquire[3]) * PRIORITY_BAND + waiter[2], member)
-    redis.call('HSET', WAITERS, member, cmsgpack.pack({ acquire[4], acquire[5], acquire[6] }))
+    local member = session .. ':' .. claim[TICKET]
+    claim[SCORE] = (10 - claim[PRIORITY]) * PRIORITY_BAND + waiter[2]
+    redis.call('ZADD', queue_key(model), claim[SCORE], member)
+    redis.call('HSET', WAITERS, member, cmsgpack.pack(claim))
     add_queued(model, 1)
   end
 end

@@ -6,7 +6,7 @@
 --       4 sessions  hash: session -> packed {last batch, its reply, replica}
 --       5 expiry    sorted set: session by the logical time at which it dies
 --       6 windows   string: all rings, one big-endian i64 a bucket
---       7 waiters   hash: <session>:<ticket> -> packed {tokens, callers, allow}
+--       7 waiters   hash: <session>:<ticket> -> packed claim
 --       8 mail      hash: session -> packed {grants, rejected}
 --       9..         one sorted set a model: <session>:<ticket> by score
 --
@@ -29,8 +29,9 @@ local LIMIT, TOTAL, LAST, OFFSET = 1, 2, 3, 4
 -- the least token limit among these.
 local STRATEGY, EXCLUSIVE, IDS, KEYS_OF, WEIGHTS, SCOPES, ALL_ROWS, LEAST_TOKENS = 1, 2, 3, 4, 5, 6, 7, 8
 
--- A waiter.
-local TOKENS, CALLERS, ALLOW = 1, 2, 3
+-- A claim, as it comes and as it waits; its priority gives way to its score.
+local TICKET, MODEL, PRIORITY, TOKENS, CALLERS, ALLOW, NO_QUEUE = 1, 2, 3, 4, 5, 6, 7
+local SCORE = 3
 
 local DONE, NO_EPOCH, GONE, OLD, ROLLBACK, CATALOG, DUPLICATE, BUSY = 0, 1, 2, 3, 4, 5, 6, 7
 

@@ -141,7 +141,8 @@ local function is_alive(session)
   return alive[session]
 end
 
--- The best waiter of a cursor: from the batch in hand, or the store. Sets cursor.head; false when none is left.
+-- Finds the best waiter of a cursor: `head` from the batch in hand, or `member` from the store, with its `score`.
+-- `is_current` until somebody moves on.
 local function advance_cursor(cursor)
   local stored
   if (queued[cursor.index] or 0) > cursor.skipped then
@@ -150,12 +151,13 @@ local function advance_cursor(cursor)
   local fresh = cursor.fresh[cursor.first]
   if stored and stored[1] then
     local score = tonumber(stored[2])
-    if not fresh or score < fresh.score then
-      cursor.head = { score = score, member = stored[1] }
+    if not fresh or score < fresh[SCORE] then
+      cursor.head, cursor.score, cursor.member = false, score, stored[1]
       return
     end
   end
-  cursor.head = fresh or false
+  cursor.head, cursor.member = fresh or false, nil
+  cursor.score = fresh and fresh[SCORE]
 end
 
 -- Claims are granted, kept in the queue, or refused; old waiters and new claims alike, best first.
@@ -165,56 +167,57 @@ local function pump(session, cursors, grants)
     local best
     for i = 1, #cursors do
       local cursor = cursors[i]
-      if cursor.head == nil then advance_cursor(cursor) end
-      if cursor.head and not cursor.is_blocked and (not best or cursor.head.score < best.head.score) then
-        best = cursor
+      if not cursor.is_current then
+        advance_cursor(cursor)
+        cursor.is_current = true
       end
+      if cursor.score and not cursor.is_blocked and (not best or cursor.score < best.score) then best = cursor end
     end
     if not best then return end
 
-    local head, model = best.head, best.model
-    local owner, ticket, waiter = session, head.ticket, head.waiter
-    local is_known = true
-    if head.member then
-      owner, ticket = split_member(head.member)
-      local packed = is_alive(owner) and redis.call('HGET', WAITERS, head.member)
+    local member, model, waiter = best.member, best.model, best.head
+    local owner, ticket, is_known = session, nil, true
+    if member then
+      owner, ticket = split_member(member)
+      local packed = is_alive(owner) and redis.call('HGET', WAITERS, member)
       if packed then
         waiter = cmsgpack.unpack(packed)
         load_rows(waiter[CALLERS])
       else
         -- Its session is gone: nobody is left to be granted anything.
-        forget(best.index, head.member)
-        best.head, is_known = nil, false
+        forget(best.index, member)
+        best.is_current, is_known = false, false
       end
+    else
+      ticket = waiter[TICKET]
     end
 
     if is_known then
-      local is_caller_blocked = false
-      for _, row in ipairs(waiter[CALLERS]) do
-        if not row_admits(row, waiter[TOKENS]) then is_caller_blocked = true end
+      local is_caller_blocked, callers = false, waiter[CALLERS]
+      for i = 1, #callers do
+        if not row_admits(callers[i], waiter[TOKENS]) then is_caller_blocked = true end
       end
       local position = not is_caller_blocked and pick(model, waiter)
+      best.is_current = false
       if position then
         n_granted = n_granted + 1
         local granted = grant(model, position, owner, ticket, waiter)
-        if head.member then
-          forget(best.index, head.member)
+        if member then
+          forget(best.index, member)
           local mail = mail_for(owner)
           mail[1][#mail[1] + 1] = granted
         else
           best.first = best.first + 1
           grants[#grants + 1] = granted
         end
-        best.head = nil
       else
         local reason, row, kind
-        if head.member then reason, row, kind = never_fits(model, waiter) end
+        if member then reason, row, kind = never_fits(model, waiter) end
         if reason then
           -- The catalog changed under it.
-          forget(best.index, head.member)
+          forget(best.index, member)
           local mail = mail_for(owner)
           mail[2][#mail[2] + 1] = { ticket, reason, row, kind, RETRY_SLOT_MS }
-          best.head = nil
         else
           local _, _, at = blocker(model, waiter)
           if at and (next_opening == 0 or at < next_opening) then next_opening = at end
@@ -222,13 +225,11 @@ local function pump(session, cursors, grants)
           local is_passed_over = is_caller_blocked or #waiter[ALLOW] > 0
           if not is_passed_over or best.skipped + #best.passed >= LOOK_AHEAD then
             best.is_blocked = true
-          elseif head.member then
+          elseif member then
             best.skipped = best.skipped + 1
-            best.head = nil
           else
             best.first = best.first + 1
-            best.passed[#best.passed + 1] = head
-            best.head = nil
+            best.passed[#best.passed + 1] = waiter
           end
         end
       end
@@ -239,10 +240,10 @@ local function pump(session, cursors, grants)
 end
 
 -- Puts a claim that was not granted into its queue, or rejects it.
-local function enqueue(session, cursor, fresh, places, rejected)
-  local model, index, ticket = cursor.model, cursor.index, fresh.ticket
-  if fresh.no_queue then
-    local row, kind, at = blocker(model, fresh.waiter)
+local function enqueue(session, cursor, claim, places, rejected)
+  local index, ticket, score = cursor.index, claim[TICKET], claim[SCORE]
+  if claim[NO_QUEUE] then
+    local row, kind, at = blocker(cursor.model, claim)
     local retry = at and math.max(at - pool[NOW], 0) or RETRY_SLOT_MS
     rejected[#rejected + 1] = { ticket, LIMITED, row, kind, retry }
     return
@@ -250,7 +251,7 @@ local function enqueue(session, cursor, fresh, places, rejected)
   local queue = queue_key(index)
   if (queued[index] or 0) >= pool[QUEUE_MAX] then
     local tail = redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES')
-    if not tail[1] or tonumber(tail[2]) <= fresh.score then
+    if not tail[1] or tonumber(tail[2]) <= score then
       rejected[#rejected + 1] = { ticket, QUEUE_FULL, 0, 0, RETRY_SLOT_MS }
       return
     end
@@ -262,47 +263,47 @@ local function enqueue(session, cursor, fresh, places, rejected)
     end
   end
   local member = session .. ':' .. ticket
-  redis.call('ZADD', queue, fresh.score, member)
-  redis.call('HSET', WAITERS, member, cmsgpack.pack(fresh.waiter))
+  redis.call('ZADD', queue, score, member)
+  redis.call('HSET', WAITERS, member, cmsgpack.pack(claim))
   add_queued(index, 1)
-  places[#places + 1] = { ticket, fresh.sequence, queued[index] }
+  places[#places + 1] = { ticket, score % PRIORITY_BAND, queued[index] }
 end
 
--- Admits, queues or rejects the batch's claims, and hands freed capacity to whoever waits.
--- A claim is {ticket, model, priority, tokens, callers, allow, no_queue}. Returns grants, queue places, rejections.
+local function by_score(a, b)
+  return a[SCORE] < b[SCORE]
+end
+
+-- Admits, queues or rejects the batch's claims, and hands freed capacity to whoever waits. Returns grants, places in
+-- the queue, rejections.
 local function admit(session, acquires)
   local grants, places, rejected, cursors, by_model = {}, {}, {}, {}, {}
   local function cursor_of(index)
     local cursor = by_model[index]
     if not cursor then
-      cursor = { index = index, model = load_model(index), skipped = 0, first = 1, fresh = {}, passed = {} }
-      if cursor.model then load_rows(cursor.model[ALL_ROWS]) end
+      local model = load_model(index)
+      if model then load_rows(model[ALL_ROWS]) end
+      cursor = { index = index, model = model, skipped = 0, first = 1, fresh = {}, passed = {} }
       by_model[index] = cursor
       cursors[#cursors + 1] = cursor
     end
     return cursor
   end
 
-  for _, acquire in ipairs(acquires) do
+  for i = 1, #acquires do
+    local claim = acquires[i]
+    local cursor = cursor_of(claim[MODEL])
     pool[SEQUENCE] = pool[SEQUENCE] + 1
-    local cursor = cursor_of(acquire[2])
-    local waiter = { acquire[4], acquire[5], acquire[6] }
-    load_rows(waiter[CALLERS])
-    local reason, row, kind = never_fits(cursor.model, waiter)
+    claim[SCORE] = (10 - claim[PRIORITY]) * PRIORITY_BAND + pool[SEQUENCE]
+    local reason, row, kind = never_fits(cursor.model, claim)
     if reason then
-      rejected[#rejected + 1] = { acquire[1], reason, row, kind, RETRY_SLOT_MS }
+      rejected[#rejected + 1] = { claim[TICKET], reason, row, kind, RETRY_SLOT_MS }
     else
-      cursor.fresh[#cursor.fresh + 1] = {
-        score = (10 - acquire[3]) * PRIORITY_BAND + pool[SEQUENCE],
-        sequence = pool[SEQUENCE],
-        ticket = acquire[1],
-        no_queue = acquire[7],
-        waiter = waiter,
-      }
+      cursor.fresh[#cursor.fresh + 1] = claim
     end
   end
-  local function by_score(a, b) return a.score < b.score end
-  for _, cursor in ipairs(cursors) do table.sort(cursor.fresh, by_score) end
+  for _, cursor in ipairs(cursors) do
+    if #cursor.fresh > 1 then table.sort(cursor.fresh, by_score) end
+  end
 
   if not is_learning() then
     for index, length in pairs(queued) do
@@ -311,12 +312,12 @@ local function admit(session, acquires)
     pump(session, cursors, grants)
   end
 
-  table.sort(cursors, function(a, b) return a.index < b.index end)
+  if #cursors > 1 then table.sort(cursors, function(a, b) return a.index < b.index end) end
   for _, cursor in ipairs(cursors) do
     local left = cursor.passed
     for i = cursor.first, #cursor.fresh do left[#left + 1] = cursor.fresh[i] end
-    table.sort(left, by_score)
-    for _, fresh in ipairs(left) do enqueue(session, cursor, fresh, places, rejected) end
+    if #left > 1 then table.sort(left, by_score) end
+    for _, claim in ipairs(left) do enqueue(session, cursor, claim, places, rejected) end
   end
   return grants, places, rejected
 end

@@ -16,21 +16,24 @@ local function remaining(callers)
   return list
 end
 
+local function take(session, index, tokens)
+  local row = rows[index]
+  row[IN_USE] = row[IN_USE] + 1
+  row[GRANTS] = row[GRANTS] + 1
+  charge(row, tokens)
+  hold(session, index, 1)
+  touch(index)
+end
+
 -- Charges every row of the lease; the caller has checked that all of them admit it.
 local function grant(model, position, session, ticket, waiter)
-  local tokens, callers = waiter[TOKENS], waiter[CALLERS]
-  local function take(index)
-    local row = rows[index]
-    row[IN_USE] = row[IN_USE] + 1
-    row[GRANTS] = row[GRANTS] + 1
-    charge(row, tokens)
-    hold(session, index, 1)
-    touch(index)
+  local tokens, callers, key = waiter[TOKENS], waiter[CALLERS], model[KEYS_OF][position]
+  take(session, key, tokens)
+  local scopes = model[SCOPES][position]
+  if scopes then
+    for i = 1, #scopes do take(session, scopes[i], tokens) end
   end
-  local key = model[KEYS_OF][position]
-  take(key)
-  for _, index in ipairs(model[SCOPES][position] or {}) do take(index) end
-  for _, index in ipairs(callers) do take(index) end
+  for i = 1, #callers do take(session, callers[i], tokens) end
   return { ticket, model[IDS][position], rows[key][GRANTS], pool[NOW], pool[TICK], remaining(callers) }
 end
 
@@ -62,17 +65,34 @@ local function settle(session, list, release)
   end
 end
 
--- Ends leases: {model, candidate, callers, reserved, granted_at, tokens, outcome, latency, first byte} each.
-local function settle_all(session, releases)
-  local lists, needed, n = {}, {}, 0
-  for i, release in ipairs(releases) do
-    local list = lease_rows(load_model(release[1]), release[2], release[3])
-    lists[i] = list
-    for j = 1, #list do
+-- Reads the rows of everything that a batch will look at, at once.
+local function load_batch(operations)
+  local needed, n, lists, seen = {}, 0, {}, {}
+  local function need(list)
+    for i = 1, #list do
       n = n + 1
-      needed[n] = list[j]
+      needed[n] = list[i]
+    end
+  end
+  for i, release in ipairs(operations[1]) do
+    lists[i] = lease_rows(load_model(release[1]), release[2], release[3])
+    need(lists[i])
+  end
+  for _, acquire in ipairs(operations[3]) do
+    local index = acquire[MODEL]
+    need(acquire[CALLERS])
+    if not seen[index] then
+      seen[index] = true
+      local model = load_model(index)
+      if model then need(model[ALL_ROWS]) end
     end
   end
   load_rows(needed)
+  return lists
+end
+
+-- Ends leases: {model, candidate, callers, reserved, granted_at, tokens, outcome, latency, first byte} each; `lists`
+-- are their rows.
+local function settle_all(session, releases, lists)
   for i, release in ipairs(releases) do settle(session, lists[i], release) end
 end

@@ -35,12 +35,13 @@ local function allows(allow, id)
   return false
 end
 
--- The positions of the candidates that admit a waiter, in order.
+-- The positions of the candidates that admit a waiter, in order, and how many; the list is used again and again.
+local positions = {}
 local function admissible(model, waiter)
   local tokens, allow = waiter[TOKENS], waiter[ALLOW]
   local keys, ids, scopes, exclusive = model[KEYS_OF], model[IDS], model[SCOPES], model[EXCLUSIVE]
   local has_scopes, has_allow = #scopes > 0, #allow > 0
-  local positions, n = {}, 0
+  local n = 0
   for position = 1, #keys do
     local key = keys[position]
     if tokens <= (room[key] or measure_room(key)) and not (exclusive and rows[key][IN_USE] > 0) then
@@ -59,15 +60,15 @@ local function admissible(model, waiter)
       end
     end
   end
-  return positions
+  return n
 end
 
 -- Smooth weighted round robin; all weights are 1 where none are given.
-local function round_robin(model, positions, weights)
+local function round_robin(model, among, n, weights)
   local current, total = model.current, 0
-  local best = positions[1]
-  for i = 1, #positions do
-    local position = positions[i]
+  local best = among[1]
+  for i = 1, n do
+    local position = among[i]
     local weight = weights and weights[position] or 1
     local value = current[position] + weight
     current[position] = value
@@ -80,7 +81,7 @@ local function round_robin(model, positions, weights)
 end
 
 -- In-flight / (capacity x weight); / weight for all, if the capacity of one is not known.
-local function least_busy(model, positions)
+local function least_busy(model, n)
   local keys, weights = model[KEYS_OF], model[WEIGHTS]
   local all_limited = true
   for i = 1, #keys do
@@ -90,7 +91,7 @@ local function least_busy(model, positions)
     end
   end
   local least, tied = nil, {}
-  for i = 1, #positions do
+  for i = 1, n do
     local position = positions[i]
     local row = rows[keys[position]]
     local capacity = all_limited and row[SLOTS_MAX] * weights[position] or weights[position]
@@ -98,16 +99,16 @@ local function least_busy(model, positions)
     if least == nil or load < least then least, tied = load, {} end
     if load == least then tied[#tied + 1] = position end
   end
-  return round_robin(model, tied)
+  return round_robin(model, tied, #tied)
 end
 
 -- The position of the candidate that serves, or nil. Moves the round robin; charges nothing.
 local function pick(model, waiter)
-  local positions = admissible(model, waiter)
-  if #positions == 0 then return nil end
+  local n = admissible(model, waiter)
+  if n == 0 then return nil end
   local strategy = model[STRATEGY]
-  if strategy == 'weighted' then return round_robin(model, positions, model[WEIGHTS]) end
-  if strategy == 'balanced' then return round_robin(model, positions) end
-  if strategy == 'least_busy' then return least_busy(model, positions) end
+  if strategy == 'weighted' then return round_robin(model, positions, n, model[WEIGHTS]) end
+  if strategy == 'balanced' then return round_robin(model, positions, n) end
+  if strategy == 'least_busy' then return least_busy(model, n) end
   return positions[1]
 end

@@ -22,7 +22,8 @@ if seq > last + 1 then return refuse(ROLLBACK, last) end
 local operations = cmsgpack.unpack(ARGV[4])
 pool[TICK] = pool[TICK] + 1
 reap_expired(session, REAPED_MAX)
-settle_all(session, operations[1])
+local lists = load_batch(operations)
+settle_all(session, operations[1], lists)
 for _, gone in ipairs(operations[2]) do cancel(session, gone[1], gone[2]) end
 local grants, places, rejected = admit(session, operations[3])
 local moment = next_moment(session)
