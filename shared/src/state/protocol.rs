@@ -38,6 +38,7 @@ impl Operations {
 pub struct Release {
     pub model: ModelIndex,
     pub candidate: CandidateIndex,
+    #[serde(with = "short_list")]
     pub callers: Vec<RowIndex>,
     /// Tokens reserved at the grant.
     pub reserved: u32,
@@ -66,8 +67,10 @@ pub struct Acquire {
     /// 0 to 10.
     pub priority: u8,
     pub tokens: u32,
+    #[serde(with = "short_list")]
     pub callers: Vec<RowIndex>,
     /// Empty: any of the model's candidates.
+    #[serde(with = "short_list")]
     pub allow: Vec<CandidateIndex>,
     pub no_queue: bool,
 }
@@ -292,6 +295,7 @@ pub struct Assert {
 pub struct AssertedLease {
     pub model: ModelIndex,
     pub candidate: CandidateIndex,
+    #[serde(with = "short_list")]
     pub callers: Vec<RowIndex>,
     pub count: u32,
 }
@@ -300,6 +304,7 @@ pub struct AssertedLease {
 pub struct AssertedCharge {
     pub model: ModelIndex,
     pub candidate: CandidateIndex,
+    #[serde(with = "short_list")]
     pub callers: Vec<RowIndex>,
     /// How long ago, by the replica's monotonic clock.
     pub age_ms: i64,
@@ -327,4 +332,37 @@ pub struct JoinReply {
     /// See [`TickReply::base`].
     pub base: u64,
     pub learning_until: i64,
+}
+
+/// Lists that are mostly empty: `false` says so to the scripts, who pay for every table that they unpack.
+pub(super) mod short_list {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Short<T> {
+        Empty(#[expect(dead_code, reason = "only its type tells")] bool),
+        Full(Vec<T>),
+    }
+
+    pub(in crate::state) fn serialize<T: Serialize, S: Serializer>(
+        list: &[T],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        if list.is_empty() && !serializer.is_human_readable() {
+            return serializer.serialize_bool(false);
+        }
+        list.serialize(serializer)
+    }
+
+    pub(in crate::state) fn deserialize<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+    where
+        T: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(match Short::deserialize(deserializer)? {
+            Short::Empty(_) => Vec::new(),
+            Short::Full(list) => list,
+        })
+    }
 }

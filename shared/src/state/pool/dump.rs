@@ -8,7 +8,7 @@ use super::window::WindowState;
 use super::{Health, Meta, ModelState, Pool, RowState, SessionState, Waiter};
 use crate::catalog::{Catalog, Window};
 use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};
-use crate::state::protocol::{Mail, TickReply};
+use crate::state::protocol::{Mail, TickReply, short_list};
 
 /// The keys of one pool, read in one transaction.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +66,9 @@ struct PackedClaim {
     #[serde(rename = "score")]
     _score: i64,
     tokens: u32,
+    #[serde(with = "short_list")]
     callers: Vec<RowIndex>,
+    #[serde(with = "short_list")]
     allow: Vec<CandidateIndex>,
     #[serde(rename = "no_queue")]
     _no_queue: bool,

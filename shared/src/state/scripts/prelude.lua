@@ -29,7 +29,7 @@ local LIMIT, TOTAL, LAST, OFFSET = 1, 2, 3, 4
 -- the least token limit among these.
 local STRATEGY, EXCLUSIVE, IDS, KEYS_OF, WEIGHTS, SCOPES, ALL_ROWS, LEAST_TOKENS = 1, 2, 3, 4, 5, 6, 7, 8
 
--- A claim, as it comes and as it waits; its priority gives way to its score.
+-- A claim, as it comes and as it waits; its priority gives way to its score. CALLERS and ALLOW are false where empty.
 local TICKET, MODEL, PRIORITY, TOKENS, CALLERS, ALLOW, NO_QUEUE = 1, 2, 3, 4, 5, 6, 7
 local SCORE = 3
 

@@ -47,13 +47,13 @@ end
 -- Why waiting can never help: reason, row, limit kind; nil if it can.
 local function never_fits(model, waiter)
   local tokens, callers, allow = waiter[TOKENS], waiter[CALLERS], waiter[ALLOW]
-  for _, row in ipairs(callers) do
+  for _, row in ipairs(callers or {}) do
     local kind = too_large_for(row, tokens)
     if kind then return TOO_LARGE, row, kind end
   end
   if not model then return UNAVAILABLE, 0, 0 end
   local is_small = tokens <= model[LEAST_TOKENS]
-  if is_small and #allow == 0 and #model[IDS] > 0 then return nil end
+  if is_small and not allow and #model[IDS] > 0 then return nil end
   local first_row, first_kind
   for position = 1, #model[IDS] do
     if allows(allow, model[IDS][position]) then
@@ -91,7 +91,7 @@ end
 -- What stands in a waiter's way: its own scope, else whichever candidate opens first. Returns row, kind, time.
 local function blocker(model, waiter)
   local tokens, allow = waiter[TOKENS], waiter[ALLOW]
-  for _, row in ipairs(waiter[CALLERS]) do
+  for _, row in ipairs(waiter[CALLERS] or {}) do
     local kind, at = row_blocker(row, tokens)
     if kind then return row, kind, at end
   end
@@ -182,7 +182,7 @@ local function pump(session, cursors, grants)
       local packed = is_alive(owner) and redis.call('HGET', WAITERS, member)
       if packed then
         waiter = cmsgpack.unpack(packed)
-        load_rows(waiter[CALLERS])
+        load_rows(waiter[CALLERS] or {})
       else
         -- Its session is gone: nobody is left to be granted anything.
         forget(best.index, member)
@@ -194,8 +194,10 @@ local function pump(session, cursors, grants)
 
     if is_known then
       local is_caller_blocked, callers = false, waiter[CALLERS]
-      for i = 1, #callers do
-        if not row_admits(callers[i], waiter[TOKENS]) then is_caller_blocked = true end
+      if callers then
+        for i = 1, #callers do
+          if not row_admits(callers[i], waiter[TOKENS]) then is_caller_blocked = true end
+        end
       end
       local position = not is_caller_blocked and pick(model, waiter)
       best.is_current = false
@@ -222,7 +224,7 @@ local function pump(session, cursors, grants)
           local _, _, at = blocker(model, waiter)
           if at and (next_opening == 0 or at < next_opening) then next_opening = at end
           close_rows(model, waiter, is_caller_blocked)
-          local is_passed_over = is_caller_blocked or #waiter[ALLOW] > 0
+          local is_passed_over = is_caller_blocked or waiter[ALLOW]
           if not is_passed_over or best.skipped + #best.passed >= LOOK_AHEAD then
             best.is_blocked = true
           elseif member then

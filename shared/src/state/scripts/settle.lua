@@ -4,7 +4,7 @@ local UNSENT = 0
 -- What is left of the caller's own limits: {row, limit kind, left}; kind 0 is slots.
 local function remaining(callers)
   local list = {}
-  for _, index in ipairs(callers) do
+  for _, index in ipairs(callers or {}) do
     local row = rows[index]
     if row[SLOTS_MAX] > 0 then
       list[#list + 1] = { index, 0, math.max(row[SLOTS_MAX] - row[IN_USE], 0) }
@@ -33,7 +33,9 @@ local function grant(model, position, session, ticket, waiter)
   if scopes then
     for i = 1, #scopes do take(session, scopes[i], tokens) end
   end
-  for i = 1, #callers do take(session, callers[i], tokens) end
+  if callers then
+    for i = 1, #callers do take(session, callers[i], tokens) end
+  end
   return { ticket, model[IDS][position], rows[key][GRANTS], pool[NOW], pool[TICK], remaining(callers) }
 end
 
@@ -80,7 +82,7 @@ local function load_batch(operations)
   end
   for _, acquire in ipairs(operations[3]) do
     local index = acquire[MODEL]
-    need(acquire[CALLERS])
+    if acquire[CALLERS] then need(acquire[CALLERS]) end
     if not seen[index] then
       seen[index] = true
       local model = load_model(index)

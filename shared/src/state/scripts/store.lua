@@ -59,7 +59,7 @@ local function lease_rows(model, id, callers)
   if not position then return list end
   list[1] = model[KEYS_OF][position]
   for _, row in ipairs(model[SCOPES][position] or {}) do list[#list + 1] = row end
-  for _, row in ipairs(callers) do list[#list + 1] = row end
+  for _, row in ipairs(callers or {}) do list[#list + 1] = row end
   return list
 end
 

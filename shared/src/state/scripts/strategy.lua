@@ -28,7 +28,7 @@ local function row_admits(index, tokens)
 end
 
 local function allows(allow, id)
-  if #allow == 0 then return true end
+  if not allow then return true end
   for i = 1, #allow do
     if allow[i] == id then return true end
   end
@@ -40,12 +40,12 @@ local positions = {}
 local function admissible(model, waiter)
   local tokens, allow = waiter[TOKENS], waiter[ALLOW]
   local keys, ids, scopes, exclusive = model[KEYS_OF], model[IDS], model[SCOPES], model[EXCLUSIVE]
-  local has_scopes, has_allow = #scopes > 0, #allow > 0
+  local has_scopes = #scopes > 0
   local n = 0
   for position = 1, #keys do
     local key = keys[position]
     if tokens <= (room[key] or measure_room(key)) and not (exclusive and rows[key][IN_USE] > 0) then
-      local fits = not has_allow or allows(allow, ids[position])
+      local fits = not allow or allows(allow, ids[position])
       if fits and has_scopes then
         for _, row in ipairs(scopes[position]) do
           if not row_admits(row, tokens) then

@@ -1,7 +1,7 @@
 //! The actor: one tick on its way at a time, the same batch again until it is answered, and everything that this
 //! replica holds or waits for in two maps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
@@ -31,6 +31,9 @@ pub(super) const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 /// How closely the fence is watched while the store is away.
 const WATCH_AWAY: Duration = Duration::from_millis(100);
+/// How long a request that was broken off keeps its slot: its connection closes beside the next one's opening, and the
+/// provider must not see both.
+const CLOSE_GRACE: Duration = Duration::from_millis(25);
 
 pub(super) enum Command {
     Acquire {
@@ -102,6 +105,8 @@ pub(super) struct Actor {
     pub(super) pending: Pending,
     pub(super) waiters: HashMap<Ticket, Waiter>,
     pub(super) leases: HashMap<Ticket, Held>,
+    /// Broken off, and due to end when their upstream connections have closed.
+    pub(super) closing: VecDeque<(Instant, Ticket, Outcome, Option<Settlement>)>,
     /// Granted by a wake-up, and still in the mailbox.
     pub(super) handed_over: HashSet<Ticket>,
     /// Claims that were dropped after they had been sent: a grant may cross their cancel on the way.
@@ -155,6 +160,7 @@ impl Actor {
             pending: Pending::default(),
             waiters: HashMap::new(),
             leases: HashMap::new(),
+            closing: VecDeque::new(),
             handed_over: HashSet::new(),
             cancelled: HashMap::new(),
             unsettled: Vec::new(),
@@ -199,7 +205,7 @@ impl Actor {
                 () = tokio::time::sleep_until(timer) => {}
             }
             self.watch_the_fence();
-            let is_told = self.flight.is_none() && self.pending.is_empty();
+            let is_told = self.flight.is_none() && self.pending.is_empty() && self.closing.is_empty();
             if let Some((done, _)) = self
                 .leaving
                 .take_if(|(_, until)| is_told || *until <= Instant::now())
@@ -259,7 +265,19 @@ impl Actor {
                 ticket,
                 settlement,
                 was_dispatched,
-            } => self.end(ticket, settlement, was_dispatched),
+            } => {
+                let outcome = match &settlement {
+                    Some(settlement) => settlement.outcome,
+                    None if was_dispatched => Outcome::ClientAbort,
+                    None => Outcome::Unsent,
+                };
+                let is_broken_off = matches!(outcome, Outcome::ClientAbort | Outcome::Failed);
+                if is_broken_off && was_dispatched {
+                    self.closing.push_back((Instant::now() + CLOSE_GRACE, ticket, outcome, settlement));
+                } else {
+                    self.end(ticket, outcome, settlement);
+                }
+            }
             Command::Leave(done) => {
                 self.leaving = Some((done, Instant::now() + LEAVE_PATIENCE));
                 for (_, waiter) in std::mem::take(&mut self.waiters) {
@@ -291,14 +309,16 @@ impl Actor {
         }
     }
 
-    fn end(&mut self, ticket: Ticket, settlement: Option<Settlement>, was_dispatched: bool) {
+    /// Ends the leases whose upstream connection has had its time to close.
+    fn end_closed(&mut self, now: Instant) {
+        while let Some((_, ticket, outcome, settlement)) = self.closing.pop_front_if(|(due, ..)| *due <= now) {
+            self.end(ticket, outcome, settlement);
+        }
+    }
+
+    fn end(&mut self, ticket: Ticket, outcome: Outcome, settlement: Option<Settlement>) {
         let Some(held) = self.leases.remove(&ticket) else {
             return;
-        };
-        let outcome = match &settlement {
-            Some(settlement) => settlement.outcome,
-            None if was_dispatched => Outcome::ClientAbort,
-            None => Outcome::Unsent,
         };
         let tokens = settlement
             .and_then(|settlement| settlement.tokens)
@@ -340,10 +360,11 @@ impl Actor {
     }
 
     fn send_what_is_due(&mut self) {
+        let now = Instant::now();
+        self.end_closed(now);
         if self.answering.is_some() {
             return;
         }
-        let now = Instant::now();
         if self.flight.is_some() {
             if self.again_at.is_none_or(|at| at <= now) {
                 self.launch();
@@ -414,6 +435,9 @@ impl Actor {
                 self.opening_at
             };
             timer = due.map_or(timer, |due| due.min(timer));
+        }
+        if let Some((due, ..)) = self.closing.front() {
+            timer = timer.min(*due);
         }
         if self.away_since.is_some() || self.leaving.is_some() {
             timer = timer.min(now + WATCH_AWAY);
