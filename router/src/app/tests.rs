@@ -3,6 +3,7 @@
 mod client;
 mod draining;
 mod failing;
+mod limits;
 mod upstream;
 
 use std::sync::Arc;

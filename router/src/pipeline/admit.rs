@@ -17,6 +17,9 @@ use crate::pipeline::rank;
 use crate::pipeline::report::Report;
 use crate::pipeline::settle::HeldLease;
 
+/// Longer than the session lets a store be silent: only what waits in the queue has a deadline of its own.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// One request's admissions: the first may queue, those of fail-over attempts are granted at once or not at all.
 pub(crate) struct Admission<'a> {
     pipeline: &'a Pipeline,
@@ -56,34 +59,68 @@ impl<'a> Admission<'a> {
 
     /// Asks for a lease of a candidate that was not tried yet.
     pub(crate) async fn admit(&mut self, report: &mut Report) -> Result<HeldLease, Problem> {
-        let session = &self.pipeline.session;
-        let started = Instant::now();
-        let deadline = started + self.pipeline.config.queue.timeout;
-        if self.tried.is_empty() {
-            let lease = session.acquire(self.claim.clone(), deadline).await;
+        let lease = if self.tried.is_empty() {
+            let started = Instant::now();
+            let lease = self.first().await;
             report.set_queued(started.elapsed());
-            return match lease {
-                Ok(lease) => self.hold(lease),
-                Err(refusal) => Err(self.refused(refusal)),
-            };
+            lease
+        } else {
+            self.next().await
+        };
+        match lease {
+            Ok(lease) => self.hold(lease),
+            Err(refusal) => Err(self.refused(refusal)),
         }
+    }
 
-        let mut refusal = Refusal {
+    async fn first(&self) -> Result<Lease, Refusal> {
+        let patience = self.pipeline.config.queue.timeout;
+        if patience.is_zero() {
+            return self.at_once(self.claim.allow.clone()).await;
+        }
+        let session = &self.pipeline.session;
+        let answered = session
+            .acquire(self.claim.clone(), Instant::now() + patience)
+            .await;
+        let Err(Refusal {
+            reason: RefusalReason::Deadline,
+            ..
+        }) = answered
+        else {
+            return answered;
+        };
+        // Whoever waits is not told for what; a claim that does not wait is.
+        match self.at_once(self.claim.allow.clone()).await {
+            Err(refusal) if !matches!(refusal.reason, RefusalReason::Limit { .. }) => answered,
+            answered => answered,
+        }
+    }
+
+    async fn next(&self) -> Result<Lease, Refusal> {
+        let mut refused = Refusal {
             reason: RefusalReason::Unavailable,
             retry_after: Duration::from_secs(1),
         };
         for allow in rank::next_choices(self.model, &self.tried) {
-            let claim = Claim {
-                allow: Some(allow),
-                no_queue: true,
-                ..self.claim.clone()
-            };
-            match session.acquire(claim, deadline).await {
-                Ok(lease) => return self.hold(lease),
-                Err(refused) => refusal = refused,
+            match self.at_once(Some(allow)).await {
+                Err(refusal) => refused = refusal,
+                granted => return granted,
             }
         }
-        Err(self.refused(refusal))
+        Err(refused)
+    }
+
+    /// Asks for a lease that is there now.
+    async fn at_once(&self, allow: Option<Vec<CandidateIndex>>) -> Result<Lease, Refusal> {
+        let claim = Claim {
+            allow,
+            no_queue: true,
+            ..self.claim.clone()
+        };
+        let session = &self.pipeline.session;
+        session
+            .acquire(claim, Instant::now() + STORE_PATIENCE)
+            .await
     }
 
     fn hold(&mut self, lease: Lease) -> Result<HeldLease, Problem> {
