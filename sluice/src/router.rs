@@ -48,7 +48,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     telemetry::init(&config.telemetry).context("cannot start logging")?;
     let shutdown = signals::shutdown().context("cannot listen to signals")?;
 
-    let app = start(config, StartOptions { record }).await?;
+    let app = tokio::select! {
+        app = start(config, StartOptions { record }) => app?,
+        // Told to stop while the state store is away.
+        () = shutdown.cancelled() => return Ok(()),
+    };
     app.run(shutdown.cancelled_owned())
         .await
         .context("the router failed")?;

@@ -84,7 +84,7 @@ impl Comparison {
             self.pass_time();
             self.upset().await?;
             self.tick().await?;
-            if self.tally.ticks % 10 == 0 {
+            if self.tally.ticks.is_multiple_of(10) {
                 self.compare_state().await?;
             }
         }
@@ -271,7 +271,7 @@ impl Comparison {
         self.count(&expected, is_again);
 
         match expected.status {
-            Status::Done if !is_again => self.remember(&mut member, &expected),
+            Status::Done if !is_again => Self::remember(&mut member, &expected),
             Status::Gone | Status::Rollback | Status::NoEpoch if !is_dead => {
                 return self.assert(member).await;
             }
@@ -325,7 +325,7 @@ impl Comparison {
         Ok(())
     }
 
-    fn remember(&mut self, member: &mut Member, reply: &TickReply) {
+    fn remember(member: &mut Member, reply: &TickReply) {
         let Mail { grants, rejected } = &reply.mail;
         for grant in reply.grants.iter().chain(grants) {
             member.granted(grant);

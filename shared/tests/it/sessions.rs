@@ -13,6 +13,7 @@ use shared::state::redis::RedisState;
 use shared::state::session::{JoinOptions, Session};
 use shared::time::SystemClock;
 use shared::units::Priority;
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use super::server::RedisServer;
@@ -96,10 +97,10 @@ async fn on_both<F: Future<Output = ()>>(config: Config, promise: impl Fn(Sessio
     .await;
 
     let server = RedisServer::start();
-    let redis = |_| Arc::new(RedisState::new(&server.url, &config).unwrap());
+    let redis = || Arc::new(RedisState::new(&server.url, &config).unwrap());
     promise(
-        join(redis(()), &config, "a").await,
-        join(redis(()), &config, "b").await,
+        join(redis(), &config, "a").await,
+        join(redis(), &config, "b").await,
     )
     .await;
 }
@@ -108,14 +109,15 @@ async fn on_both<F: Future<Output = ()>>(config: Config, promise: impl Fn(Sessio
 async fn a_freed_slot_goes_to_whoever_waits_at_another_replica() {
     on_both(config(&[slots(1)], Strategy::Weighted), |a, b| async move {
         let lease = a.acquire(claim(5), soon()).await.unwrap();
-        let waiting = tokio::spawn(async move { b.acquire(claim(5), soon()).await });
+        let mut waiting = JoinSet::new();
+        waiting.spawn(async move { b.acquire(claim(5), soon()).await });
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(!waiting.is_finished());
+        assert!(waiting.try_join_next().is_none());
 
         lease.settle(SERVED);
 
         let freed = Instant::now();
-        waiting.await.unwrap().unwrap();
+        waiting.join_next().await.unwrap().unwrap().unwrap();
         assert!(
             freed.elapsed() < Duration::from_millis(200),
             "{:?}",
@@ -149,10 +151,10 @@ async fn a_claim_that_is_dropped_leaves_the_queue_and_a_lease_that_is_dropped_fr
 #[tokio::test]
 async fn nothing_is_lost_or_leaked_when_claims_are_dropped_at_any_moment() {
     on_both(config(&[slots(4)], Strategy::Weighted), |a, b| async move {
-        let mut tasks = Vec::new();
+        let mut tasks = JoinSet::new();
         for index in 0..2_000_u64 {
             let session = if index % 2 == 0 { a.clone() } else { b.clone() };
-            tasks.push(tokio::spawn(async move {
+            tasks.spawn(async move {
                 let patience = Duration::from_micros(fastrand::u64(..30_000));
                 if let Ok(Ok(lease)) =
                     tokio::time::timeout(patience, session.acquire(claim(5), soon())).await
@@ -162,11 +164,9 @@ async fn nothing_is_lost_or_leaked_when_claims_are_dropped_at_any_moment() {
                         lease.settle(SERVED);
                     }
                 }
-            }));
+            });
         }
-        for task in tasks {
-            task.await.unwrap();
-        }
+        tasks.join_all().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
 
         let view = a.view().await.unwrap();

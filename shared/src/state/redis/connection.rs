@@ -81,7 +81,7 @@ impl Held {
         let reply = connection
             .send_packed_command(command)
             .await
-            .and_then(|value| Ok(value.extract_error()?));
+            .and_then(Value::extract_error);
         if let Err(error) = &reply
             && !matches!(error.kind(), ErrorKind::Server(ServerErrorKind::NoScript))
         {

@@ -205,7 +205,8 @@ impl Actor {
                 () = tokio::time::sleep_until(timer) => {}
             }
             self.watch_the_fence();
-            let is_told = self.flight.is_none() && self.pending.is_empty() && self.closing.is_empty();
+            let is_told =
+                self.flight.is_none() && self.pending.is_empty() && self.closing.is_empty();
             if let Some((done, _)) = self
                 .leaving
                 .take_if(|(_, until)| is_told || *until <= Instant::now())
@@ -273,7 +274,12 @@ impl Actor {
                 };
                 let is_broken_off = matches!(outcome, Outcome::ClientAbort | Outcome::Failed);
                 if is_broken_off && was_dispatched {
-                    self.closing.push_back((Instant::now() + CLOSE_GRACE, ticket, outcome, settlement));
+                    self.closing.push_back((
+                        Instant::now() + CLOSE_GRACE,
+                        ticket,
+                        outcome,
+                        settlement,
+                    ));
                 } else {
                     self.end(ticket, outcome, settlement);
                 }
@@ -311,7 +317,9 @@ impl Actor {
 
     /// Ends the leases whose upstream connection has had its time to close.
     fn end_closed(&mut self, now: Instant) {
-        while let Some((_, ticket, outcome, settlement)) = self.closing.pop_front_if(|(due, ..)| *due <= now) {
+        while let Some((_, ticket, outcome, settlement)) =
+            self.closing.pop_front_if(|(due, ..)| *due <= now)
+        {
             self.end(ticket, outcome, settlement);
         }
     }
