@@ -3,6 +3,8 @@
 //! Every scope, model and candidate has an index that is given by name and stays for good: a configuration that
 //! changes keeps the indexes of what it keeps ([`Catalog::succeed`]), so counters and windows survive it.
 
+mod declare;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CandidateIndex, ModelName, RowIndex};
@@ -78,6 +80,11 @@ impl WindowKind {
             Self::Rpd => "rpd",
             Self::Tpd => "tpd",
         }
+    }
+
+    /// Whether its interval is a day.
+    pub fn is_daily(self) -> bool {
+        matches!(self, Self::Rpd | Self::Tpd)
     }
 
     /// Whether it counts tokens; else requests.

@@ -9,4 +9,5 @@ pub mod lease;
 pub mod secret;
 pub mod state;
 pub mod tasks;
+pub mod time;
 pub mod units;

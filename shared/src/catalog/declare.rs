@@ -1,0 +1,162 @@
+//! From configuration to catalog: indexes are given by name, and what an earlier catalog gave stays.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Candidate, Catalog, Limits, Model, Row, ScopeKind, Window};
+use crate::config::{self, Config};
+use crate::ids::{CandidateIndex, ModelIndex, ModelName, RowIndex};
+
+impl Catalog {
+    /// The catalog of a configuration that nothing came before.
+    pub fn declare(config: &Config) -> Self {
+        let mut catalog = Builder::after(&Self::default()).build(config);
+        // The hash is over the declaration alone, so that equal files agree whatever came before them.
+        let declared = serde_json::to_vec(&catalog).unwrap_or_default();
+        catalog.hash = Sha256::digest(declared).iter().map(|byte| format!("{byte:02x}")).collect();
+        catalog
+    }
+
+    /// The catalog of `config` as the successor of `previous`: what has a name in both keeps its index and its rings.
+    ///
+    /// What is gone keeps its index too, unused, so that no counter is ever taken for another's.
+    pub fn succeed(config: &Config, previous: &Self) -> Self {
+        let mut catalog = Builder::after(previous).build(config);
+        catalog.hash = Self::declare(config).hash;
+        catalog
+    }
+
+    pub fn model_index(&self, name: &str) -> Option<ModelIndex> {
+        let position = self.models.iter().position(|model| model.name.as_str() == name)?;
+        Some(ModelIndex(u32::try_from(position).ok()?))
+    }
+
+    pub fn row_index(&self, kind: ScopeKind, name: &str) -> Option<RowIndex> {
+        let position = self.rows.iter().position(|row| row.kind == kind && row.name == name)?;
+        Some(RowIndex(u32::try_from(position).ok()?))
+    }
+
+    /// Whether any admission is charged to a window: else nobody needs to remember it.
+    pub fn has_windows(&self) -> bool {
+        self.rows.iter().any(|row| !row.windows.is_empty())
+    }
+
+    /// The longest model, in candidates: bounds the batch.
+    pub fn candidates_max(&self) -> usize {
+        self.models.iter().map(|model| model.candidates.len()).max().unwrap_or(0)
+    }
+}
+
+/// A catalog under construction.
+struct Builder {
+    catalog: Catalog,
+    rows: HashMap<(ScopeKind, String), RowIndex>,
+    candidates: HashMap<String, CandidateIndex>,
+    models: HashMap<ModelName, ModelIndex>,
+}
+
+impl Builder {
+    fn after(previous: &Catalog) -> Self {
+        let mut catalog = previous.clone();
+        catalog.version += 1;
+        for model in &mut catalog.models {
+            model.candidates.clear();
+        }
+        Self {
+            rows: (0..).zip(&catalog.rows).map(|(i, row)| ((row.kind, row.name.clone()), RowIndex(i))).collect(),
+            candidates: (0..).zip(&catalog.candidates).map(|(i, it)| (it.name.clone(), CandidateIndex(i))).collect(),
+            models: (0..).zip(&catalog.models).map(|(i, model)| (model.name.clone(), ModelIndex(i))).collect(),
+            catalog,
+        }
+    }
+
+    fn build(mut self, config: &Config) -> Catalog {
+        self.catalog.queue_max = config.queue.max_length;
+        for provider in &config.providers {
+            self.limited_row(ScopeKind::Provider, provider.name.as_str(), &provider.limits);
+            for key in &provider.keys {
+                // Keys are counted even without limits: strategies and people look at what is in flight.
+                self.row(ScopeKind::Key, format!("{}/{}", provider.name, key.name), &key.limits);
+            }
+        }
+        for model in &config.models {
+            self.model(config, model);
+        }
+        for client_key in &config.client_keys {
+            self.limited_row(ScopeKind::ClientKey, client_key.name.as_str(), &client_key.limits);
+        }
+        self.catalog
+    }
+
+    fn model(&mut self, config: &Config, model: &config::Model) {
+        let model_row = self.limited_row(ScopeKind::Model, model.name.as_str(), &model.limits);
+        let mut candidates = Vec::new();
+        for upstream in &model.upstreams {
+            let Some(provider) = config.providers.iter().find(|provider| provider.name == upstream.provider) else {
+                continue;
+            };
+            let upstream_name = format!("{}/{}/{}", model.name, upstream.provider, upstream.model);
+            let upstream_row = self.limited_row(ScopeKind::Upstream, &upstream_name, &upstream.limits);
+            let provider_row = self.limited_row(ScopeKind::Provider, provider.name.as_str(), &provider.limits);
+            for key in &provider.keys {
+                let candidate = Candidate {
+                    name: format!("{upstream_name}/{}", key.name),
+                    key: self.row(ScopeKind::Key, format!("{}/{}", provider.name, key.name), &key.limits),
+                    scopes: [provider_row, upstream_row, model_row].into_iter().flatten().collect(),
+                    weight: key.weight * upstream.weight,
+                };
+                candidates.push(self.candidate(candidate));
+            }
+        }
+        let declared = Model { name: model.name.clone(), strategy: model.strategy, exclusive: model.exclusive, candidates };
+        match self.models.get(&model.name) {
+            Some(index) => self.catalog.models[index.position()] = declared,
+            None => self.catalog.models.push(declared),
+        }
+    }
+
+    fn candidate(&mut self, candidate: Candidate) -> CandidateIndex {
+        if let Some(&index) = self.candidates.get(&candidate.name) {
+            self.catalog.candidates[index.position()] = candidate;
+            return index;
+        }
+        let index = CandidateIndex(index_of(self.catalog.candidates.len()));
+        self.candidates.insert(candidate.name.clone(), index);
+        self.catalog.candidates.push(candidate);
+        index
+    }
+
+    /// Only a scope with limits is worth a row, keys apart.
+    fn limited_row(&mut self, kind: ScopeKind, name: &str, limits: &Limits) -> Option<RowIndex> {
+        (!limits.is_unlimited()).then(|| self.row(kind, name.to_owned(), limits))
+    }
+
+    fn row(&mut self, kind: ScopeKind, name: String, limits: &Limits) -> RowIndex {
+        let known = self.rows.get(&(kind, name.clone())).copied();
+        let before = known.map(|index| self.catalog.rows[index.position()].windows.clone()).unwrap_or_default();
+        let mut windows = Vec::new();
+        for (window, limit) in limits.windows() {
+            let kept = before.iter().find(|before| before.kind == window.code());
+            let offset = kept.map(|kept| kept.offset).unwrap_or_else(|| {
+                let offset = self.catalog.buckets;
+                self.catalog.buckets += u32::try_from(window.ring_len()).unwrap_or_default();
+                offset
+            });
+            windows.push(Window { kind: window.code(), limit, offset });
+        }
+        let row = Row { kind, name: name.clone(), slots_max: limits.concurrency.unwrap_or(0), windows };
+        if let Some(index) = known {
+            self.catalog.rows[index.position()] = row;
+            return index;
+        }
+        let index = RowIndex(index_of(self.catalog.rows.len()));
+        self.rows.insert((kind, name), index);
+        self.catalog.rows.push(row);
+        index
+    }
+}
+
+fn index_of(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}

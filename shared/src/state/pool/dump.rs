@@ -1,0 +1,189 @@
+//! Reading what the scripts keep in Redis: the layouts of `scripts/prelude.lua` and `scripts/clock.lua`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
+
+use super::window::WindowState;
+use super::{Health, Meta, ModelState, Pool, RowState, SessionState, Waiter};
+use crate::catalog::{Catalog, Window};
+use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};
+use crate::state::protocol::{Mail, TickReply};
+
+/// The keys of one pool, read in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Dump {
+    pub meta: HashMap<String, Vec<u8>>,
+    pub rows: HashMap<u32, Vec<u8>>,
+    pub held: HashMap<String, Vec<u8>>,
+    pub sessions: HashMap<String, Vec<u8>>,
+    pub expiry: Vec<(String, i64)>,
+    pub windows: Vec<u8>,
+    pub waiters: HashMap<String, Vec<u8>>,
+    pub mail: HashMap<String, Vec<u8>>,
+    pub queues: Vec<Vec<(String, i64)>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    #[error("`{0}` is not in the layout that this version reads: {1}")]
+    Layout(&'static str, #[source] rmp_serde::decode::Error),
+    #[error("`{0}` is missing or incomplete")]
+    Missing(&'static str),
+}
+
+/// `meta.pool`, in the order of `clock.lua`.
+#[derive(Deserialize)]
+struct PackedMeta {
+    now: i64,
+    wall: i64,
+    run: String,
+    generation: i64,
+    base: u64,
+    learning_until: i64,
+    epoch: i64,
+    tick: u64,
+    #[serde(rename = "version")]
+    _version: u64,
+    sequence: i64,
+    anomalies: u64,
+    reclaimed: u64,
+    #[serde(rename = "queue_max")]
+    _queue_max: u32,
+    #[serde(rename = "n_models")]
+    _n_models: u32,
+    #[serde(rename = "queued")]
+    _queued: Vec<i64>,
+}
+
+impl Pool {
+    /// The pool that Redis holds, its windows rotated to its own present; empty before the first epoch.
+    ///
+    /// # Errors
+    ///
+    /// When a value is not in this version's layout.
+    pub fn from_dump(dump: &Dump) -> Result<Self, DumpError> {
+        let (Some(meta), Some(catalog)) = (dump.meta.get("pool"), dump.meta.get("catalog")) else {
+            return Ok(Self::default());
+        };
+        let meta = read_meta(meta)?;
+        let catalog: Catalog = unpack("meta.catalog", catalog)?;
+        let rows = (0..)
+            .zip(&catalog.rows)
+            .map(|(index, row)| {
+                let packed = dump.rows.get(&index).ok_or(DumpError::Missing("rows"))?;
+                read_row(&unpack::<Vec<f64>>("rows", packed)?, &row.windows, &dump.windows)
+            })
+            .collect::<Result<_, _>>()?;
+
+        let mut waiters = BTreeMap::new();
+        let mut models = Vec::new();
+        for index in 0..catalog.models.len() {
+            let mut model = ModelState::default();
+            if let Some(packed) = dump.meta.get(&format!("c{index}")) {
+                model.current = unpack("meta.c", packed)?;
+            }
+            for (member, score) in dump.queues.get(index).into_iter().flatten() {
+                model.queue.insert((*score, member.clone()));
+                let packed = dump.waiters.get(member).ok_or(DumpError::Missing("waiters"))?;
+                let (tokens, callers, allow): (u32, Vec<RowIndex>, Vec<CandidateIndex>) = unpack("waiters", packed)?;
+                waiters.insert(member.clone(), Waiter { score: *score, tokens, callers, allow });
+            }
+            models.push(model);
+        }
+
+        let mut sessions = BTreeMap::new();
+        for (name, packed) in &dump.sessions {
+            let held = dump.held.get(name).map(|packed| read_held(packed)).transpose()?.unwrap_or_default();
+            let mail = dump.mail.get(name).map(|packed| unpack::<Mail>("mail", packed)).transpose()?;
+            let expires = dump.expiry.iter().find(|(session, _)| session == name).ok_or(DumpError::Missing("expiry"))?.1;
+            let (last, reply, replica) = read_session(packed)?;
+            let state = SessionState { replica, last, reply, expires, held, mail: mail.unwrap_or_default() };
+            sessions.insert(SessionId::from(name.as_str()), state);
+        }
+
+        let mut pool = Self { meta, catalog, rows, models, sessions, waiters, posted: BTreeMap::new() };
+        pool.rotate();
+        Ok(pool)
+    }
+
+    /// The same pool with every window rotated to the present, as [`Pool::from_dump`] gives it.
+    pub fn rotated(&self) -> Self {
+        let mut pool = self.clone();
+        pool.rotate();
+        pool
+    }
+}
+
+fn unpack<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, DumpError> {
+    rmp_serde::from_slice(bytes).map_err(|error| DumpError::Layout(what, error))
+}
+
+fn read_meta(bytes: &[u8]) -> Result<Meta, DumpError> {
+    let PackedMeta {
+        now, wall, run, generation, base, learning_until, epoch, tick, sequence, anomalies, reclaimed, ..
+    } = unpack("meta.pool", bytes)?;
+    Ok(Meta { now, wall, run, generation, base, learning_until, epoch, tick, sequence, anomalies, reclaimed })
+}
+
+/// {row, leases, row, leases, …}
+fn read_held(bytes: &[u8]) -> Result<BTreeMap<RowIndex, i64>, DumpError> {
+    let flat: Vec<i64> = unpack("held", bytes)?;
+    let pairs = flat.chunks_exact(2).filter_map(|pair| Some((RowIndex(u32::try_from(pair[0]).ok()?), pair[1])));
+    Ok(pairs.collect())
+}
+
+/// {last batch, its reply, replica}; the reply is packed bytes in a string.
+fn read_session(bytes: &[u8]) -> Result<(u64, Option<TickReply>, ReplicaName), DumpError> {
+    let value = rmpv::decode::read_value(&mut &*bytes).map_err(|_| DumpError::Missing("sessions"))?;
+    let fields = value.as_array().filter(|fields| fields.len() == 3).ok_or(DumpError::Missing("sessions"))?;
+    let last = fields[0].as_u64().ok_or(DumpError::Missing("sessions"))?;
+    let reply = match &fields[1] {
+        rmpv::Value::String(reply) if !reply.as_bytes().is_empty() => Some(unpack("sessions", reply.as_bytes())?),
+        _ => None,
+    };
+    let replica = fields[2].as_str().ok_or(DumpError::Missing("sessions"))?;
+    Ok((last, reply, ReplicaName::from(replica)))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "Lua keeps every integer as a double")]
+fn read_row(fields: &[f64], windows: &[Window], rings: &[u8]) -> Result<RowState, DumpError> {
+    let &[
+        slots_max, held, grants, open_at, state, state_version, failures, ejections,
+        penalty, latency, first_byte, sampled_at, slots_learned, ref rest @ ..,
+    ] = fields
+    else {
+        return Err(DumpError::Missing("rows"));
+    };
+    let mut row = RowState {
+        slots_max: slots_max as u32,
+        held: held as i64,
+        grants: grants as u64,
+        health: Health {
+            open_at: open_at as i64,
+            state: state as u8,
+            state_version: state_version as u64,
+            failures: failures as u32,
+            ejections: ejections as u32,
+            penalty,
+            latency,
+            first_byte,
+            sampled_at: sampled_at as i64,
+            slots_learned: slots_learned as u32,
+        },
+        windows: Vec::new(),
+    };
+    for (fields, declared) in rest.chunks_exact(5).zip(windows) {
+        let mut window = WindowState::new(declared, 0).ok_or(DumpError::Missing("rows"))?;
+        (window.limit, window.total, window.last) = (fields[1] as i64, fields[2] as i64, fields[3] as i64);
+        window.offset = fields[4] as u32;
+        for (slot, bucket) in window.ring.iter_mut().enumerate() {
+            let at = (window.offset as usize + slot) * 8;
+            // A string that is shorter than its rings has never been written there.
+            let stored = rings.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+            *bucket = i64::from_be_bytes(stored.unwrap_or_default());
+        }
+        row.windows.push(window);
+    }
+    Ok(row)
+}

@@ -1,0 +1,263 @@
+//! The shared state in Redis: marshal, call the script, unmarshal. No rules here.
+//!
+//! Ticks go over one held multiplexed connection, which also carries this session's wake-ups as RESP3 pushes; what
+//! people and audits ask for goes through a pool of its own.
+
+mod check;
+mod connection;
+mod scripts;
+
+use std::sync::Mutex;
+
+use redis::ToRedisArgs;
+use tokio::sync::mpsc;
+
+pub use check::REQUIRED_VERSION;
+use connection::{Held, sentence};
+pub use scripts::{Script, Scripts, TestClock};
+
+use super::keys::{self, PoolKeys};
+use super::pool::{Difference, Dump, Pool, ServerClock};
+use super::protocol::{Assert, Boot, JoinReply, Operations, TickReply};
+use super::view::View;
+use super::{SharedState, StateError, StateFuture, WakeUp};
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::ids::SessionId;
+
+/// The shared state of a cluster.
+pub struct RedisState {
+    held: Held,
+    admin: deadpool_redis::Pool,
+    scripts: Scripts,
+    /// How this replica's configuration becomes the successor of whatever catalog is in force.
+    succeed: Box<dyn Fn(&Catalog) -> Catalog + Send + Sync>,
+    /// The keys of the catalog in use, by number of models.
+    keys: Mutex<PoolKeys>,
+}
+
+impl RedisState {
+    /// Prepares the connections; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// When `url` cannot be a Redis URL. The message never holds the password.
+    pub fn new(url: &str, config: &Config) -> Result<Self, StateError> {
+        let config = config.clone();
+        Self::with_scripts(url, Scripts::production(), move |previous| Catalog::succeed(&config, previous))
+    }
+
+    /// The same with other scripts and another way to make catalogs: tests move time and break rules.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisState::new`].
+    pub fn with_scripts(
+        url: &str,
+        scripts: Scripts,
+        succeed: impl Fn(&Catalog) -> Catalog + Send + Sync + 'static,
+    ) -> Result<Self, StateError> {
+        let held = Held::new(url)?;
+        let admin = deadpool_redis::Config::from_url(url)
+            .create_pool(Some(deadpool_redis::Runtime::Tokio1))
+            .map_err(|_| StateError::Refused("`state` is not a Redis URL".into()))?;
+        Ok(Self { held, admin, scripts, succeed: Box::new(succeed), keys: Mutex::new(PoolKeys::new(0)) })
+    }
+
+    /// What Redis holds, as one snapshot, with the server's clock.
+    ///
+    /// # Errors
+    ///
+    /// When Redis does not answer, or holds what this version cannot read.
+    pub async fn snapshot(&self) -> Result<(Pool, ServerClock), StateError> {
+        let catalog = self.stored_catalog().await?;
+        let keys = PoolKeys::new(catalog.models.len());
+        let [meta, rows, held, sessions, expiry, windows, waiters, mail] =
+            <&[String; 8]>::try_from(&keys.all()[..8]).map_err(|_| StateError::Refused("keys are incomplete".into()))?;
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        pipe.cmd("TIME").cmd("INFO").arg("server");
+        pipe.hgetall(meta).hgetall(rows).hgetall(held).hgetall(sessions);
+        pipe.zrange_withscores(expiry, 0, -1).get(windows).hgetall(waiters).hgetall(mail);
+        for queue in keys.queues() {
+            pipe.zrange_withscores(queue, 0, -1);
+        }
+        let mut connection = self.admin.get().await.map_err(|error| StateError::Away(error.to_string()))?;
+        let mut values: Vec<redis::Value> = pipe.query_async(&mut connection).await.map_err(|e| sentence(&e))?;
+        let queues = values.split_off(10.min(values.len()));
+        let mut values = values.into_iter();
+        let mut next = || values.next().unwrap_or(redis::Value::Nil);
+        let ((seconds, micros), info): ((i64, i64), String) = (from(next())?, from(next())?);
+        let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned();
+        let clock = ServerClock { wall: seconds * 1000 + micros / 1000, run };
+        let dump = Dump {
+            meta: from(next())?,
+            rows: from(next())?,
+            held: from(next())?,
+            sessions: from(next())?,
+            expiry: from(next())?,
+            windows: from::<Option<Vec<u8>>>(next())?.unwrap_or_default(),
+            waiters: from(next())?,
+            mail: from(next())?,
+            queues: queues.into_iter().map(from).collect::<Result<_, _>>()?,
+        };
+        let pool = Pool::from_dump(&dump).map_err(|error| StateError::Refused(error.to_string()))?;
+        Ok((pool, clock))
+    }
+
+    async fn stored_catalog(&self) -> Result<Catalog, StateError> {
+        let mut connection = self.admin.get().await.map_err(|error| StateError::Away(error.to_string()))?;
+        let keys = PoolKeys::new(0);
+        let blob: Option<Vec<u8>> = redis::cmd("HGET")
+            .arg(&keys.all()[0])
+            .arg("catalog")
+            .query_async(&mut connection)
+            .await
+            .map_err(|e| sentence(&e))?;
+        blob.map_or_else(|| Ok(Catalog::default()), |blob| unpack(&blob))
+    }
+
+    /// The catalog that a join offers: the one in force where it says the same, else its successor.
+    async fn offered(&self, catalog: &Catalog) -> Result<Catalog, StateError> {
+        let stored = self.stored_catalog().await?;
+        if stored.version == 0 {
+            return Ok(catalog.clone());
+        }
+        Ok(if stored.hash == catalog.hash { stored } else { (self.succeed)(&stored) })
+    }
+
+    fn keys(&self, catalog: &Catalog) -> PoolKeys {
+        let mut keys = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if keys.queues().len() != catalog.models.len() {
+            *keys = PoolKeys::new(catalog.models.len());
+        }
+        keys.clone()
+    }
+
+    async fn call<T: serde::de::DeserializeOwned>(
+        &self,
+        script: &Script,
+        keys: &PoolKeys,
+        arguments: &[&dyn Argument],
+    ) -> Result<T, StateError> {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(script.sha()).arg(keys.all().len()).arg(keys.all());
+        for argument in arguments {
+            argument.append(&mut command);
+        }
+        self.scripts.append_clock(&mut command);
+        let reply = match self.held.query(&command).await {
+            // Nothing ran: the same call may be sent again on the same connection.
+            Err(error) if is_missing_script(&error) => {
+                let load = redis::cmd("SCRIPT").arg("LOAD").arg(script.source()).to_owned();
+                match self.held.query(&load).await {
+                    Ok(_) => self.held.query(&command).await,
+                    Err(error) => Err(error),
+                }
+            }
+            reply => reply,
+        };
+        let reply: Vec<u8> = reply.and_then(|value| Ok(redis::from_redis_value(value)?)).map_err(|e| sentence(&e))?;
+        unpack(&reply)
+    }
+}
+
+impl SharedState for RedisState {
+    fn boot<'a>(
+        &'a self,
+        boot: &'a Boot,
+        catalog: &'a Catalog,
+        wake_ups: &'a mpsc::UnboundedSender<WakeUp>,
+    ) -> StateFuture<'a, (JoinReply, Catalog)> {
+        Box::pin(async move {
+            self.held.listen(&boot.session, wake_ups).await?;
+            let offered = self.offered(catalog).await?;
+            let keys = self.keys(&offered);
+            let (session, replica) = (boot.session.as_str(), boot.replica.as_str());
+            let reply = self.call(&self.scripts.boot, &keys, &[&session, &replica, &pack(&offered)?]).await?;
+            Ok((reply, self.stored_catalog().await?))
+        })
+    }
+
+    fn assert<'a>(
+        &'a self,
+        assert: &'a Assert,
+        catalog: &'a Catalog,
+        wake_ups: &'a mpsc::UnboundedSender<WakeUp>,
+    ) -> StateFuture<'a, (JoinReply, Catalog)> {
+        Box::pin(async move {
+            self.held.listen(&assert.session, wake_ups).await?;
+            let keys = self.keys(catalog);
+            let Assert { session, replica, predecessor, leases, charges, waiters } = assert;
+            let remembered = pack(&(leases, charges, waiters))?;
+            let arguments: [&dyn Argument; 5] =
+                [&session.as_str(), &replica.as_str(), &predecessor.as_str(), &remembered, &pack(catalog)?];
+            let reply = self.call(&self.scripts.assert, &keys, &arguments).await?;
+            Ok((reply, self.stored_catalog().await?))
+        })
+    }
+
+    fn tick<'a>(
+        &'a self,
+        session: &'a SessionId,
+        seq: u64,
+        catalog: &'a Catalog,
+        operations: &'a Operations,
+    ) -> StateFuture<'a, TickReply> {
+        Box::pin(async move {
+            let keys = self.keys(catalog);
+            let arguments: [&dyn Argument; 5] =
+                [&session.as_str(), &seq, &catalog.version, &pack(operations)?, &keys::channel_prefix()];
+            self.call(&self.scripts.tick, &keys, &arguments).await
+        })
+    }
+
+    fn bye<'a>(&'a self, session: &'a SessionId, catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move { self.call(&self.scripts.bye, &self.keys(catalog), &[&session.as_str()]).await })
+    }
+
+    fn catalog(&self) -> StateFuture<'_, Catalog> {
+        Box::pin(self.stored_catalog())
+    }
+
+    fn view(&self) -> StateFuture<'_, View> {
+        Box::pin(async move {
+            let (pool, clock) = self.snapshot().await?;
+            Ok(pool.view(&clock))
+        })
+    }
+
+    fn audit(&self) -> StateFuture<'_, Vec<Difference>> {
+        Box::pin(async move {
+            let keys = PoolKeys::new(self.stored_catalog().await?.models.len());
+            self.call(&self.scripts.audit, &keys, &[]).await
+        })
+    }
+}
+
+/// A script's argument, whatever its type: `ToRedisArgs` itself cannot be behind a pointer.
+trait Argument: Sync {
+    fn append(&self, command: &mut redis::Cmd);
+}
+
+impl<T: ToRedisArgs + Sync> Argument for T {
+    fn append(&self, command: &mut redis::Cmd) {
+        command.arg(self);
+    }
+}
+
+fn is_missing_script(error: &redis::RedisError) -> bool {
+    error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript)
+}
+
+fn pack<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StateError> {
+    rmp_serde::to_vec(value).map_err(|error| StateError::Refused(format!("cannot be packed: {error}")))
+}
+
+fn unpack<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
+    rmp_serde::from_slice(bytes).map_err(|error| StateError::Refused(format!("is not what this version reads: {error}")))
+}
+
+fn from<T: redis::FromRedisValue>(value: redis::Value) -> Result<T, StateError> {
+    redis::from_redis_value(value).map_err(|error| StateError::Refused(format!("is not what this version reads: {error}")))
+}

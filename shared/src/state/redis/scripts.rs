@@ -1,0 +1,99 @@
+//! The Lua scripts, put together from one file per rule at compile time.
+
+use redis::Cmd;
+use sha1_smol::Sha1;
+
+/// One script, ready to be called by its SHA.
+#[derive(Clone, Debug)]
+pub struct Script {
+    source: String,
+    sha: String,
+}
+
+impl Script {
+    fn new(source: String) -> Self {
+        let sha = Sha1::from(&source).digest().to_string();
+        Self { source, sha }
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn sha(&self) -> &str {
+        &self.sha
+    }
+}
+
+macro_rules! lua {
+    ($($file:literal),+ $(,)?) => {
+        [$(($file, include_str!(concat!("../scripts/", $file, ".lua")))),+]
+    };
+}
+
+/// The rule files, in the order in which they build on each other. The clock's source comes before them.
+const RULES: [(&str, &str); 9] =
+    lua!["prelude", "clock", "window", "store", "strategy", "settle", "queue", "session", "catalog"];
+const MAINS: [(&str, &str); 6] = lua!["join", "tick", "boot", "assert", "bye", "audit"];
+const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
+
+/// Where a test's clock stands: (wall in milliseconds, run id).
+pub type TestClock = std::sync::Arc<std::sync::Mutex<(i64, String)>>;
+
+/// All scripts of one build.
+#[derive(Clone, Debug)]
+pub struct Scripts {
+    pub tick: Script,
+    pub boot: Script,
+    pub assert: Script,
+    pub bye: Script,
+    pub audit: Script,
+    clock: Option<TestClock>,
+}
+
+impl Scripts {
+    pub fn production() -> Self {
+        Self::compose("clock_server", None, |_, source| source.to_owned())
+    }
+
+    /// With a clock that tests move, and each file passed through `edit` (name, source): mutants are made there.
+    pub fn for_tests(clock: TestClock, edit: impl Fn(&str, &str) -> String) -> Self {
+        Self::compose("clock_test", Some(clock), edit)
+    }
+
+    fn compose(clock_file: &str, clock: Option<TestClock>, edit: impl Fn(&str, &str) -> String) -> Self {
+        let file = |files: &[(&str, &str)], name: &str| -> String {
+            files.iter().filter(|(file, _)| *file == name).map(|(file, source)| edit(file, source)).collect()
+        };
+        let script = |mains: &[&str]| {
+            // Without the shebang a script could run into undeclared keys, or half-run when memory is full.
+            let mut source = String::from("#!lua\n");
+            for (name, rule) in RULES {
+                source.push_str(&edit(name, rule));
+                if name == "prelude" {
+                    source.push_str(&file(&CLOCKS, clock_file));
+                }
+            }
+            for main in mains {
+                source.push_str(&file(&MAINS, main));
+            }
+            Script::new(source)
+        };
+        Self {
+            tick: script(&["tick"]),
+            boot: script(&["join", "boot"]),
+            assert: script(&["join", "assert"]),
+            bye: script(&["join", "bye"]),
+            audit: script(&["audit"]),
+            clock,
+        }
+    }
+
+    /// Tests' scripts take the clock as their last arguments.
+    pub(super) fn append_clock(&self, command: &mut Cmd) {
+        if let Some(clock) = &self.clock {
+            let clock = clock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            command.arg(clock.0).arg(clock.1.as_str());
+        }
+    }
+}

@@ -1,0 +1,61 @@
+-- assert: replaces a session that the store lost by what its replica remembers. Twin: Pool::assert.
+--
+-- ARGV  1 session, 2 replica, 3 predecessor, 4 packed {leases, charges, waiters}, 5 catalog
+-- A lease is {model, candidate, callers, count}; a charge {model, candidate, callers, age, requests, tokens, days only};
+-- a waiter {acquire, sequence}. Returns packed {status, tick, now, wall, generation, base, learning until}.
+local session, replica, predecessor = ARGV[1], ARGV[2], ARGV[3]
+local remembered = decode(ARGV[4])
+
+if call('HEXISTS', SESSIONS, session) == 1 then
+  -- The same call again: it has run, and its reply was lost.
+  peek()
+  return answer(DONE)
+end
+begin(ARGV[5])
+tick = tick + 1
+reap_expired()
+reap(predecessor)
+if is_learning() then
+  -- Somebody remembers an epoch before this one, so others may too.
+  learning_until = math.max(learning_until, generation + SESSION_TTL_MS)
+end
+open(session, replica)
+
+for _, lease in ipairs(remembered[1]) do
+  local list = lease_rows(load_model(lease[1]), lease[2], lease[3])
+  load_rows(list)
+  for _, index in ipairs(list) do
+    rows[index][IN_USE] = rows[index][IN_USE] + lease[4]
+    hold(session, index, lease[4])
+    touch(index)
+  end
+end
+
+local IS_DAILY = { [0] = false, false, false, true, true }
+for _, charged in ipairs(remembered[2]) do
+  local list = lease_rows(load_model(charged[1]), charged[2], charged[3])
+  load_rows(list)
+  local charged_at = now - charged[4]
+  for _, index in ipairs(list) do
+    local row = rows[index]
+    for at = FIRST_WINDOW, #row, WINDOW_SIZE do
+      if IS_DAILY[row[at]] or not charged[7] then
+        correct(row, at, charged_at, COUNTS_TOKENS[row[at]] and charged[6] or charged[5])
+      end
+    end
+    touch(index)
+  end
+end
+
+for _, waiter in ipairs(remembered[3]) do
+  local acquire = waiter[1]
+  local model = acquire[2]
+  if model < n_models then
+    local member = session .. ':' .. acquire[1]
+    call('ZADD', queue_key(model), (10 - acquire[3]) * PRIORITY_BAND + waiter[2], member)
+    call('HSET', WAITERS, member, pack({ acquire[4], acquire[5], acquire[6] }))
+    add_queued(model, 1)
+  end
+end
+write_store()
+return answer(DONE)

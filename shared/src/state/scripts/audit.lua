@@ -1,0 +1,62 @@
+-- audit: recounts what the pool derives, and repairs what differs. Twin: pool/audit.rs.
+--
+-- Returns packed {{what, index, counted, found}, ...}: empty, unless somebody wrote to the store by hand.
+if not advance() then return pack({}) end
+tick = tick + 1
+local differences = {}
+local function differ(what, index, counted, found)
+  differences[#differences + 1] = { what, index, counted, found }
+end
+
+local indexes = call('HKEYS', ROWS)
+for i = 1, #indexes do indexes[i] = tonumber(indexes[i]) end
+table.sort(indexes)
+load_rows(indexes)
+
+local in_use = {}
+for _, session in ipairs(call('HKEYS', HELD)) do
+  if call('HEXISTS', SESSIONS, session) == 0 then
+    changed_holdings[session], holdings[session] = true, {}
+  end
+  for index, leases in pairs(holding(session)) do in_use[index] = (in_use[index] or 0) + leases end
+end
+for _, index in ipairs(indexes) do
+  local row = rows[index]
+  local counted = in_use[index] or 0
+  if row[IN_USE] ~= counted then
+    differ('in_use', index, counted, row[IN_USE])
+    row[IN_USE] = counted
+    touch(index)
+  end
+  for at = FIRST_WINDOW, #row, WINDOW_SIZE do
+    local total, offset = 0, row[at + OFFSET]
+    if not cleared_rings[offset] then
+      local bytes = call('GETRANGE', WINDOWS, offset * 8, (offset + RING[row[at]]) * 8 - 1)
+      for place = 0, floor(#bytes / 8) - 1 do
+        if not cleared[offset + place] then total = total + struct.unpack('>i8', bytes, place * 8 + 1) end
+      end
+    end
+    if row[at + TOTAL] ~= total then
+      differ('window', index, total, row[at + TOTAL])
+      row[at + TOTAL] = total
+      touch(index)
+    end
+  end
+end
+
+for model = 0, n_models - 1 do
+  for _, member in ipairs(call('ZRANGE', queue_key(model), 0, -1)) do
+    local session = split_member(member)
+    if call('HEXISTS', WAITERS, member) == 0 or not is_alive(session) then
+      call('ZREM', queue_key(model), member)
+      call('HDEL', WAITERS, member)
+    end
+  end
+  local counted = call('ZCARD', queue_key(model))
+  if counted ~= (queued[model] or 0) then
+    -- Waiters of dead sessions are no difference: they are counted until somebody looks at them.
+    queued[model] = counted
+  end
+end
+write_store()
+return pack(differences)

@@ -1,0 +1,14 @@
+-- bye: ends a session that holds nothing. Twin: Pool::bye.
+--
+-- ARGV  1 session
+-- Returns packed {status, tick, now, wall, generation, base, learning until}.
+local session = ARGV[1]
+
+if not advance() then return pack({ NO_EPOCH, 0, 0, 0, 0, 0, 0 }) end
+if next(holding(session)) then return answer(BUSY) end
+tick = tick + 1
+call('HDEL', SESSIONS, session)
+call('ZREM', EXPIRY, session)
+call('HDEL', MAIL, session)
+write_store()
+return answer(DONE)

@@ -1,0 +1,84 @@
+-- Installing a catalog: what has a name keeps its counters. Twin: pool/catalog.rs.
+--
+-- A catalog is {version, hash, queue_max, rows, candidates, models, buckets}; a row {kind, name, slots_max, windows};
+-- a window {kind, limit, offset}; a candidate {name, key, scopes, weight}; a model {name, strategy, exclusive, candidates}.
+
+local function install_rows(declared)
+  local fields, known = {}, {}
+  for i = 1, #declared do fields[i] = i - 1 end
+  if #fields > 0 then
+    local values = call('HMGET', ROWS, unpack(fields))
+    for i = 1, #fields do
+      if values[i] then known[#known + 1] = i - 1 end
+    end
+  end
+  load_rows(known)
+  for i, row in ipairs(declared) do
+    local index, windows = i - 1, row[4]
+    local old = rows[index] or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    local new = { row[3] }
+    for field = 2, FIRST_WINDOW - 1 do new[field] = old[field] end
+    for _, window in ipairs(windows) do
+      local kind, limit, offset = window[1], window[2], window[3]
+      local total, last = 0, floor(now / BUCKET_MS[kind])
+      local is_kept = false
+      for at = FIRST_WINDOW, #old, WINDOW_SIZE do
+        if old[at] == kind and old[at + OFFSET] == offset then
+          total, is_kept = old[at + TOTAL], true
+        end
+      end
+      if not is_kept then cleared_rings[offset] = RING[kind] end
+      local at = #new + 1
+      new[at], new[at + LIMIT], new[at + TOTAL], new[at + LAST], new[at + OFFSET] = kind, limit, total, last, offset
+    end
+    rows[index] = new
+    touch(index)
+  end
+end
+
+local function install_model(index, model, candidates, declared_rows)
+  local ids, keys, weights, scopes, all, seen = model[4], {}, {}, {}, {}, {}
+  local has_scopes, least = false, UNLIMITED
+  local function note(row)
+    if seen[row] then return end
+    seen[row] = true
+    all[#all + 1] = row
+    for _, window in ipairs(declared_rows[row + 1][4]) do
+      if COUNTS_TOKENS[window[1]] and window[2] < least then least = window[2] end
+    end
+  end
+  for position, id in ipairs(ids) do
+    local candidate = candidates[id + 1]
+    keys[position], scopes[position], weights[position] = candidate[2], candidate[3], candidate[4]
+    if #candidate[3] > 0 then has_scopes = true end
+    note(candidate[2])
+    for _, row in ipairs(candidate[3]) do note(row) end
+  end
+
+  local old = load_model(index)
+  local current = {}
+  for position, id in ipairs(ids) do
+    current[position] = 0
+    if old then
+      for before, old_id in ipairs(old[IDS]) do
+        if old_id == id then current[position] = old.current[before] end
+      end
+    end
+  end
+  local packed = pack({ model[2], model[3], ids, keys, weights, has_scopes and scopes or {}, all, least })
+  call('HSET', META, 'm' .. index, packed, 'c' .. index, pack(current))
+  models[index] = nil
+end
+
+local function install(blob)
+  local catalog = decode(blob)
+  version, queue_max, n_models, queued = catalog[1], catalog[3], #catalog[6], {}
+  if call('STRLEN', WINDOWS) < catalog[7] * 8 then call('SETRANGE', WINDOWS, catalog[7] * 8 - 1, '\0') end
+  install_rows(catalog[4])
+  for i, model in ipairs(catalog[6]) do
+    install_model(i - 1, model, catalog[5], catalog[4])
+    call('DEL', queue_key(i - 1))
+  end
+  call('DEL', WAITERS)
+  call('HSET', META, 'catalog', blob, 'hash', catalog[2])
+end

@@ -1,0 +1,35 @@
+-- The data of one pool, and how it is packed. Twin: pool/dump.rs, which reads the same layouts.
+--
+-- KEYS  1 meta      hash: pool = the packed list in clock.lua; catalog, hash; m<i> model, c<i> its round robin
+--       2 rows      hash: row index -> packed row
+--       3 held      hash: session -> packed {row, leases, row, leases, ...}, never 0
+--       4 sessions  hash: session -> packed {last batch, its reply, replica}
+--       5 expiry    sorted set: session by the logical time at which it dies
+--       6 windows   string: all rings, one big-endian i64 a bucket
+--       7 waiters   hash: <session>:<ticket> -> packed {tokens, callers, allow}
+--       8 mail      hash: session -> packed {grants, rejected}
+--       9..         one sorted set a model: <session>:<ticket> by score
+local META, ROWS, HELD, SESSIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local EXPIRY, WINDOWS, WAITERS, MAIL = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local QUEUES = 9
+
+local call, pack, decode, floor = redis.call, cmsgpack.pack, cmsgpack.unpack, math.floor
+
+-- A row: slots in use and their limit, the health record (reserved), then its windows, five fields each.
+local SLOTS_MAX, IN_USE, GRANTS = 1, 2, 3
+local FIRST_WINDOW, WINDOW_SIZE = 14, 5
+local LIMIT, TOTAL, LAST, OFFSET = 1, 2, 3, 4
+
+-- By window kind: qps, rpm, tpm, rpd, tpd.
+local BUCKET_MS = { [0] = 25, 500, 500, 900000, 900000 }
+local RING = { [0] = 42, 122, 122, 98, 98 }
+local COUNTS_TOKENS = { [0] = false, false, true, false, true }
+
+local DONE, NO_EPOCH, GONE, OLD, ROLLBACK, CATALOG, DUPLICATE, BUSY = 0, 1, 2, 3, 4, 5, 6, 7
+
+local SESSION_TTL_MS = 6000
+local NOTHING = {}
+
+local function queue_key(model)
+  return KEYS[QUEUES + model]
+end

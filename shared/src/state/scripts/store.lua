@@ -1,0 +1,125 @@
+-- What a script has read of the pool, and what it will write: decode first, write last, because nothing rolls back.
+local rows, dirty = {}, {}
+local models = {}
+local holdings, changed_holdings = {}, {}
+local mails = {}
+
+-- How many tokens a request may have to be admitted by a row now; -1: no request is. Forgotten when the row changes.
+local room = {}
+
+local function touch(index)
+  dirty[index] = true
+  room[index] = nil
+end
+
+local function load_rows(indexes)
+  local fields, n = {}, 0
+  for i = 1, #indexes do
+    local index = indexes[i]
+    if rows[index] == nil then
+      rows[index] = false
+      n = n + 1
+      fields[n] = index
+    end
+  end
+  if n == 0 then return end
+  local values = call('HMGET', ROWS, unpack(fields))
+  local fresh = {}
+  for i = 1, n do
+    local row = decode(values[i])
+    rows[fields[i]] = row
+    fresh[fields[i]] = row
+  end
+  rotate(fresh, touch)
+end
+
+-- A model: {strategy, exclusive, candidate ids, their keys, weights, scopes ({} if none has any), rows, least token limit}.
+local STRATEGY, EXCLUSIVE, IDS, KEYS_OF, WEIGHTS, SCOPES, ALL_ROWS, LEAST_TOKENS = 1, 2, 3, 4, 5, 6, 7, 8
+
+local function load_model(index)
+  local model = models[index]
+  if model ~= nil then return model end
+  local values = call('HMGET', META, 'm' .. index, 'c' .. index)
+  model = false
+  if values[1] then
+    model = decode(values[1])
+    model.current = values[2] and decode(values[2]) or {}
+    for position = #model.current + 1, #model[IDS] do model.current[position] = 0 end
+  end
+  models[index] = model
+  return model
+end
+
+-- The rows of a lease, and none for a candidate that the model does not have.
+local function lease_rows(model, id, callers)
+  local list = {}
+  if not model then return list end
+  if not model.position_of then
+    model.position_of = {}
+    for position, candidate in ipairs(model[IDS]) do model.position_of[candidate] = position end
+  end
+  local position = model.position_of[id]
+  if not position then return list end
+  list[1] = model[KEYS_OF][position]
+  for _, row in ipairs(model[SCOPES][position] or NOTHING) do list[#list + 1] = row end
+  for _, row in ipairs(callers) do list[#list + 1] = row end
+  return list
+end
+
+local function holding(session)
+  local held = holdings[session]
+  if not held then
+    held = {}
+    local packed = call('HGET', HELD, session)
+    if packed then
+      local flat = decode(packed)
+      for i = 1, #flat, 2 do held[flat[i]] = flat[i + 1] end
+    end
+    holdings[session] = held
+  end
+  return held
+end
+
+local function hold(session, row, by)
+  local held = holding(session)
+  held[row] = (held[row] or 0) + by
+  changed_holdings[session] = true
+end
+
+-- What this script posts to a session: {grants, rejected}.
+local function mail_for(session)
+  local mail = mails[session]
+  if not mail then
+    mail = { {}, {} }
+    mails[session] = mail
+  end
+  return mail
+end
+
+local function write_store()
+  local fields, n = {}, 0
+  for index in pairs(dirty) do
+    fields[n + 1], fields[n + 2] = index, pack(rows[index])
+    n = n + 2
+  end
+  if n > 0 then call('HSET', ROWS, unpack(fields)) end
+  write_windows()
+  for session in pairs(changed_holdings) do
+    local flat, m = {}, 0
+    for row, leases in pairs(holdings[session]) do
+      if leases ~= 0 then
+        flat[m + 1], flat[m + 2] = row, leases
+        m = m + 2
+      end
+    end
+    if m > 0 then call('HSET', HELD, session, pack(flat)) else call('HDEL', HELD, session) end
+  end
+  local meta = { 'pool', pool_fields() }
+  for index, model in pairs(models) do
+    if model and model.moved then
+      meta[#meta + 1] = 'c' .. index
+      meta[#meta + 1] = pack(model.current)
+    end
+  end
+  call('HSET', META, unpack(meta))
+end

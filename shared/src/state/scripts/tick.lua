@@ -1,0 +1,39 @@
+-- tick: one batch of a session. The only hot script.
+--
+-- ARGV  1 session, 2 batch number, 3 catalog version, 4 packed {releases, cancels, acquires}, 5 channel prefix
+-- Returns packed {status, tick, now, wall, generation, base, last batch, learning until, next, grants, queue places,
+-- rejections, mail, sessions, anomalies, reclaimed}; the first seven only where status is not 0.
+local session, seq = ARGV[1], tonumber(ARGV[2])
+
+if not advance() then return pack({ NO_EPOCH, 0, 0, 0, 0, 0, 0 }) end
+local function refuse(status, last)
+  return pack({ status, tick, now, wall, generation, base, last })
+end
+if tonumber(ARGV[3]) ~= version then return refuse(CATALOG, 0) end
+local packed_session = call('HGET', SESSIONS, session)
+if not packed_session then return refuse(GONE, 0) end
+local known = decode(packed_session)
+local last = known[1]
+-- The batch has run: its reply was lost on the way. Nothing is written, not even a renewal.
+if seq == last and known[2] ~= '' then return known[2] end
+if seq <= last then return refuse(OLD, last) end
+if seq > last + 1 then return refuse(ROLLBACK, last) end
+
+local operations = decode(ARGV[4])
+tick = tick + 1
+reap_expired(session, REAPED_MAX)
+settle_all(session, operations[1])
+for _, gone in ipairs(operations[2]) do cancel(session, gone[1], gone[2]) end
+local grants, places, rejected = admit(session, operations[3])
+local moment = next_moment(session)
+local mail = take_mail(session)
+
+post_mail(session, ARGV[5])
+write_store()
+local reply = pack({
+  DONE, tick, now, wall, generation, base, seq, learning_until, moment, grants, places, rejected, mail,
+  call('ZCARD', EXPIRY), anomalies, reclaimed,
+})
+call('HSET', SESSIONS, session, pack({ seq, reply, known[3] }))
+call('ZADD', EXPIRY, now + SESSION_TTL_MS, session)
+return reply

@@ -1,0 +1,112 @@
+-- Windows: rings of buckets. Twin: pool/window.rs.
+--
+-- Changes are collected by bucket and written at the end: `cleared` rings and buckets first, then `added`.
+local added, cleared, cleared_rings = {}, {}, {}
+
+local function add(slot, by)
+  added[slot] = (added[slot] or 0) + by
+end
+
+-- Drops what has left the interval of each window of the given rows; calls `changed` for each row that lost any.
+local function rotate(fresh, changed)
+  local reads, owners, n = {}, {}, 0
+  for index, row in pairs(fresh) do
+    for at = FIRST_WINDOW, #row, WINDOW_SIZE do
+      local kind = row[at]
+      local bucket, length = floor(now / BUCKET_MS[kind]), RING[kind]
+      local passed = bucket - row[at + LAST]
+      if passed >= length then
+        cleared_rings[row[at + OFFSET]] = length
+        row[at + TOTAL], row[at + LAST] = 0, bucket
+      elseif passed > 0 then
+        for stale = row[at + LAST] + 1, bucket do
+          n = n + 1
+          reads[n] = row[at + OFFSET] + stale % length
+          owners[n] = { row, at + TOTAL }
+        end
+        row[at + LAST] = bucket
+      end
+      if passed > 0 then changed(index) end
+    end
+  end
+  -- A script's unpack ends near 8,000 values.
+  for first = 1, n, 2000 do
+    local command, m = { 'BITFIELD', WINDOWS }, 2
+    local last = math.min(first + 1999, n)
+    for i = first, last do
+      command[m + 1], command[m + 2], command[m + 3] = 'GET', 'i64', '#' .. reads[i]
+      m = m + 3
+    end
+    local values = call(unpack(command))
+    for i = first, last do
+      local row, total = owners[i][1], owners[i][2]
+      row[total] = row[total] - values[i - first + 1]
+      cleared[reads[i]] = true
+    end
+  end
+end
+
+local function cost(kind, tokens)
+  return COUNTS_TOKENS[kind] and tokens or 1
+end
+
+local function charge(row, tokens)
+  for at = FIRST_WINDOW, #row, WINDOW_SIZE do
+    local kind = row[at]
+    local by = cost(kind, tokens)
+    row[at + TOTAL] = row[at + TOTAL] + by
+    add(row[at + OFFSET] + row[at + LAST] % RING[kind], by)
+  end
+end
+
+-- Corrects a charge in the bucket where it was made; no effect once that bucket has left.
+local function correct(row, at, charged_at, by)
+  local kind = row[at]
+  local bucket = math.min(floor(charged_at / BUCKET_MS[kind]), row[at + LAST])
+  if by ~= 0 and row[at + LAST] - bucket < RING[kind] then
+    row[at + TOTAL] = row[at + TOTAL] + by
+    add(row[at + OFFSET] + bucket % RING[kind], by)
+  end
+end
+
+-- When enough old buckets will have left for `needed` to fit; nil if it never fits.
+local function opens_at(row, at, needed)
+  local kind, offset = row[at], row[at + OFFSET]
+  local length = RING[kind]
+  local missing = row[at + TOTAL] + needed - row[at + LIMIT]
+  local bytes = ''
+  if not cleared_rings[offset] then
+    bytes = call('GETRANGE', WINDOWS, offset * 8, (offset + length) * 8 - 1)
+  end
+  for bucket = row[at + LAST] - length + 1, row[at + LAST] do
+    local place = bucket % length
+    local slot = offset + place
+    local stored = 0
+    if not cleared[slot] and #bytes >= (place + 1) * 8 then
+      stored = struct.unpack('>i8', bytes, place * 8 + 1)
+    end
+    missing = missing - stored - (added[slot] or 0)
+    if missing <= 0 then return (bucket + length) * BUCKET_MS[kind] end
+  end
+  return nil
+end
+
+local function write_windows()
+  for offset, length in pairs(cleared_rings) do
+    call('SETRANGE', WINDOWS, offset * 8, string.rep('\0', length * 8))
+  end
+  local command, n = { 'BITFIELD', WINDOWS }, 2
+  local function put(verb, slot, value)
+    command[n + 1], command[n + 2], command[n + 3], command[n + 4] = verb, 'i64', '#' .. slot, value
+    n = n + 4
+    if n > 4000 then
+      call(unpack(command))
+      command, n = { 'BITFIELD', WINDOWS }, 2
+    end
+  end
+  for slot in pairs(cleared) do put('SET', slot, added[slot] or 0) end
+  for slot, by in pairs(added) do
+    if by ~= 0 and not cleared[slot] then put('INCRBY', slot, by) end
+  end
+  if n > 2 then call(unpack(command)) end
+end
