@@ -1,0 +1,187 @@
+//! Errors as OpenAI words them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Serialize;
+use shared::catalog::{LimitKind, WindowKind};
+
+use crate::limits::Refusal;
+use crate::reply::{self, Reply};
+
+use super::headers;
+
+/// The page of a proxy whose upstream is gone.
+const BAD_GATEWAY_PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
+    <center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
+
+/// A refusal with an OpenAI error body.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    code: Option<&'static str>,
+    param: Option<&'static str>,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &'static str, message: String) -> Self {
+        Self {
+            status,
+            kind,
+            code: None,
+            param: None,
+            message,
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn invalid_request(message: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
+    pub(super) fn missing(param: &'static str) -> Self {
+        let message = format!("Missing required parameter: '{param}'.");
+        Self {
+            param: Some(param),
+            code: Some("missing_required_parameter"),
+            ..Self::invalid_request(message)
+        }
+    }
+
+    pub(super) fn out_of_range(param: &'static str, range: &str) -> Self {
+        let message = format!("Invalid value for '{param}': expected {range}.");
+        Self {
+            param: Some(param),
+            ..Self::invalid_request(message)
+        }
+    }
+
+    pub(super) fn no_key() -> Self {
+        let message = "You didn't provide an API key. You need to provide your API key in an Authorization header \
+            using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
+        let kind = "invalid_request_error";
+        Self::new(StatusCode::UNAUTHORIZED, kind, message.to_owned())
+    }
+
+    pub(super) fn unknown_key(secret: &str) -> Self {
+        let shown: String = secret.chars().take(3).collect();
+        let message = format!(
+            "Incorrect API key provided: {shown}***. You can find your API key at https://platform.openai.com/account/api-keys."
+        );
+        Self {
+            code: Some("invalid_api_key"),
+            ..Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
+        }
+    }
+
+    pub(super) fn no_such_url(head: &http::request::Parts) -> Self {
+        let message = format!("Invalid URL ({} {})", head.method, head.uri.path());
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
+    }
+
+    pub(super) fn method_not_allowed(head: &http::request::Parts) -> Self {
+        let message = format!("Not allowed to {} on {}.", head.method, head.uri.path());
+        let kind = "invalid_request_error";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, kind, message)
+    }
+
+    pub(super) fn too_large() -> Self {
+        let message = "The request body is too large.".to_owned();
+        let kind = "invalid_request_error";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, kind, message)
+    }
+
+    /// A limit's refusal, worded as OpenAI words it.
+    pub(super) fn over_limit(refusal: &Refusal, model: &str) -> Self {
+        let Refusal {
+            limit,
+            allowed,
+            used,
+            requested,
+            retry_after_us,
+        } = *refusal;
+        let (kind, on) = match limit {
+            LimitKind::Concurrency => ("requests", "concurrent requests"),
+            LimitKind::Window(WindowKind::Qps) => ("requests", "requests per second (RPS)"),
+            LimitKind::Window(WindowKind::Rpm) => ("requests", "requests per min (RPM)"),
+            LimitKind::Window(WindowKind::Tpm) => ("tokens", "tokens per min (TPM)"),
+            LimitKind::Window(WindowKind::Rpd) => ("requests", "requests per day (RPD)"),
+            LimitKind::Window(WindowKind::Tpd) => ("tokens", "tokens per day (TPD)"),
+        };
+        let retry_after = retry_after_us.map(Duration::from_micros);
+        let message = match retry_after {
+            Some(wait) => format!(
+                "Rate limit reached for {model} on {on}: Limit {allowed}, Used {used}, Requested {requested}. \
+                 Please try again in {}s.",
+                wait.as_secs_f64()
+            ),
+            None => format!(
+                "Request too large for {model} on {on}: Limit {allowed}, Requested {requested}. \
+                 The input or output tokens must be reduced in order to run successfully."
+            ),
+        };
+        Self {
+            code: Some("rate_limit_exceeded"),
+            retry_after,
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, kind, message)
+        }
+    }
+
+    /// An error that somebody asked for.
+    pub(super) fn simulated(status: StatusCode, retry_after: Option<Duration>) -> Self {
+        let (kind, code) = match status.as_u16() {
+            401 => ("invalid_request_error", Some("invalid_api_key")),
+            403 => ("permission_error", None),
+            404 => ("invalid_request_error", Some("model_not_found")),
+            429 => ("requests", Some("rate_limit_exceeded")),
+            503 => ("service_unavailable_error", Some("server_is_overloaded")),
+            500..=599 => ("server_error", None),
+            _ => ("invalid_request_error", None),
+        };
+        let message = format!("The simulated provider was told to answer {status}.");
+        Self {
+            code,
+            retry_after,
+            ..Self::new(status, kind, message)
+        }
+    }
+
+    pub(crate) fn into_reply(self) -> Reply {
+        let body = ErrorBody {
+            error: ErrorObject {
+                message: &self.message,
+                kind: self.kind,
+                param: self.param,
+                code: self.code,
+            },
+        };
+        let reply = reply::json(self.status, &body);
+        match self.retry_after {
+            Some(wait) => headers::with_retry_after(reply, wait),
+            None => reply,
+        }
+    }
+}
+
+pub(super) fn bad_gateway_page() -> Reply {
+    let page = Bytes::from_static(BAD_GATEWAY_PAGE.as_bytes());
+    reply::with_bytes(StatusCode::BAD_GATEWAY, "text/html", page, None)
+}

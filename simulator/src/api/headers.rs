@@ -1,0 +1,107 @@
+//! Headers of answers: request ids and rate limits, in OpenAI's formats.
+
+use std::time::Duration;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+
+use crate::limits::Standing;
+use crate::reply::Reply;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// `x-ratelimit-{limit,remaining,reset}-…` of one window.
+struct StandingNames {
+    limit: HeaderName,
+    remaining: HeaderName,
+    reset: HeaderName,
+}
+
+const REQUESTS: StandingNames = StandingNames {
+    limit: HeaderName::from_static("x-ratelimit-limit-requests"),
+    remaining: HeaderName::from_static("x-ratelimit-remaining-requests"),
+    reset: HeaderName::from_static("x-ratelimit-reset-requests"),
+};
+const TOKENS: StandingNames = StandingNames {
+    limit: HeaderName::from_static("x-ratelimit-limit-tokens"),
+    remaining: HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
+};
+
+pub(super) fn with_request_id(mut reply: Reply, id: u64) -> Reply {
+    insert(reply.headers_mut(), REQUEST_ID, &format!("req_{id:032x}"));
+    reply
+}
+
+/// Adds what is known of the key's windows.
+pub(super) fn with_standings(
+    mut reply: Reply,
+    requests: Option<Standing>,
+    tokens: Option<Standing>,
+) -> Reply {
+    for (names, standing) in [(REQUESTS, requests), (TOKENS, tokens)] {
+        let Some(standing) = standing else { continue };
+        let headers = reply.headers_mut();
+        headers.insert(names.limit, standing.allowed.into());
+        headers.insert(names.remaining, standing.remaining.into());
+        insert(headers, names.reset, &go_duration(standing.reset_us));
+    }
+    reply
+}
+
+/// Adds `Retry-After` and `retry-after-ms`.
+///
+/// Both are rounded up (RFC 9110 §10.2.3 knows whole seconds only): a client that obeys must not come back early.
+pub(super) fn with_retry_after(mut reply: Reply, wait: Duration) -> Reply {
+    let millis = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+    let headers = reply.headers_mut();
+    headers.insert(RETRY_AFTER, millis.div_ceil(1000).into());
+    headers.insert(RETRY_AFTER_MS, millis.into());
+    reply
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // Always visible ASCII, so this cannot fail.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// A duration as Go prints it, rounded up to milliseconds: `20ms`, `1.5s`, `6m0s`, `24h0m0s`.
+fn go_duration(micros: u64) -> String {
+    let millis = micros.div_ceil(1000);
+    if millis == 0 {
+        return "0s".to_owned();
+    }
+    if millis < 1000 {
+        return format!("{millis}ms");
+    }
+    let (seconds, fraction) = (millis / 1000, millis % 1000);
+    let fraction = match fraction {
+        0 => String::new(),
+        _ => format!(".{fraction:03}").trim_end_matches('0').to_owned(),
+    };
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}h{minutes}m{seconds}{fraction}s")
+    } else if minutes > 0 {
+        format!("{minutes}m{seconds}{fraction}s")
+    } else {
+        format!("{seconds}{fraction}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_print_as_go_prints_them() {
+        let printed = [0, 1, 20_000, 1_000_000, 1_500_000, 59_987_000, 360_000_000]
+            .map(go_duration)
+            .join(" ");
+
+        assert_eq!(printed, "0s 1ms 20ms 1s 1.5s 59.987s 6m0s");
+        assert_eq!(go_duration(86_400_000_000), "24h0m0s");
+    }
+}

@@ -1,0 +1,13 @@
+//! The simulator as its clients and its tests see it: over HTTP.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test harness fails by panicking"
+)]
+
+mod harness;
+
+mod answers;
+mod counts;
+mod faults;
+mod limits;
