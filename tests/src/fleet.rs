@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::client::CLIENT_KEY;
 use crate::oracle::Simulator;
+use crate::records::Tick;
 use crate::redis::Redis;
 
 mod replica;
@@ -100,6 +101,11 @@ impl Fleet {
     /// The data addresses of all replicas.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.replicas.iter().map(Replica::address).collect()
+    }
+
+    /// The ticks that all replicas recorded.
+    pub fn records(&self) -> Vec<Tick> {
+        self.replicas.iter().flat_map(Replica::records).collect()
     }
 
     /// The first replica's data address, for tests that need only one.

@@ -22,4 +22,5 @@ pub mod streams;
 mod ports;
 mod process;
 
+pub use ports::free_address;
 pub use process::Process;

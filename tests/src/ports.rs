@@ -11,7 +11,7 @@ const COUNT: u16 = 18_000;
 static GIVEN: AtomicU16 = AtomicU16::new(0);
 
 /// A loopback address that nobody listens on, and that no other caller of this process gets.
-pub(crate) fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     let start = u16::try_from(std::process::id() * 61 % u32::from(COUNT)).expect("below COUNT");
     for _ in 0..COUNT {
         let step = GIVEN.fetch_add(1, Ordering::Relaxed) % COUNT;

@@ -2,85 +2,154 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value;
+use shared::state::protocol::{Grant, Operations, TickReply};
 
-/// The JSON lines of one recorder; a last line that was cut short is left out.
-pub fn read(path: &Path) -> Vec<Value> {
+/// One batch of one replica, and the store's answer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Tick {
+    /// Its place in the order of all ticks of the store.
+    #[serde(rename = "tn")]
+    pub number: u64,
+    #[serde(rename = "ops")]
+    pub operations: Operations,
+    pub reply: TickReply,
+}
+
+/// What one tick of the store gave and took of one pair of candidates, whoever asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Change {
+    released_first: u64,
+    granted_first: u64,
+    granted_second: u64,
+}
+
+/// The ticks of one recorder, in its own order; a last line that was cut short is left out.
+pub fn read(path: &Path) -> Vec<Tick> {
     let text = std::fs::read_to_string(path)
         .unwrap_or_else(|error| panic!("`{}`: {error}", path.display()));
     text.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|record| record["op"] == "tick")
+        .map(|record| {
+            let shown = record.to_string();
+            serde_json::from_value(record).unwrap_or_else(|error| panic!("{error}: {shown}"))
+        })
         .collect()
 }
 
-/// All ticks of all replicas, by tick number.
-pub fn in_store_order(records: Vec<Vec<Value>>) -> Vec<Value> {
-    let mut ticks: Vec<Value> = records
-        .into_iter()
-        .flatten()
-        .filter(|record| record["op"] == "tick" && record["tn"].is_u64())
-        .collect();
-    ticks.sort_by_key(|tick| tick["tn"].as_u64());
-    ticks
-}
-
-/// A slot that was given, where the order of the list is the order in which the store gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant {
-    pub tick: u64,
-    pub candidate: u64,
-    /// The key's grant number.
-    pub number: u64,
-}
-
-/// Every grant that replies tell of, in the order of the ticks that carried it.
+/// All grants, in the order of the ticks that made them.
 ///
-/// A grant by mail is told of in a later tick than the one that made it; within one key, `number` is the true order.
-pub fn grants(ticks: &[Value]) -> Vec<Grant> {
-    let grant = |tick: &Value, grant: &Value| {
-        Some(Grant {
-            tick: tick["tn"].as_u64()?,
-            candidate: grant[1].as_u64()?,
-            number: grant[2].as_u64()?,
-        })
-    };
-    ticks
+/// A grant by mail is told of by a later tick of its own replica; it names the tick that made it.
+pub fn grants(ticks: &[Tick]) -> Vec<&Grant> {
+    let mut grants: Vec<&Grant> = ticks
         .iter()
-        .flat_map(|tick| {
-            let grants = tick["reply"]["grants"].as_array().into_iter().flatten();
-            grants.filter_map(move |entry| grant(tick, entry))
-        })
-        .collect()
+        .flat_map(|tick| tick.reply.grants.iter().chain(&tick.reply.mail.grants))
+        .collect();
+    grants.sort_by_key(|grant| grant.tick);
+    grants
 }
 
-/// How far smooth weighted round robin strays, in picks: the most by which the count of any candidate differs from
-/// its share at any time.
-pub fn worst_deviation(picks: &[u64], weights: &[(u64, f64)]) -> f64 {
-    let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
+/// How far the picks stray from their shares, in picks, looked at after each tick of the store.
+pub fn worst_deviation(grants: &[&Grant], weights: &[f64]) -> f64 {
+    let total: f64 = weights.iter().sum();
+    let mut counts = vec![0.0; weights.len()];
+    let mut n_picks = 0.0;
     let mut worst = 0.0_f64;
-    for (candidate, weight) in weights {
-        let mut count = 0.0;
-        for (index, pick) in picks.iter().enumerate() {
-            if pick == candidate {
-                count += 1.0;
+    for (index, grant) in grants.iter().enumerate() {
+        counts[grant.candidate.position()] += 1.0;
+        n_picks += 1.0;
+        let is_last_of_tick = grants
+            .get(index + 1)
+            .is_none_or(|next| next.tick != grant.tick);
+        if is_last_of_tick {
+            for (count, weight) in counts.iter().zip(weights) {
+                worst = worst.max((count - n_picks * weight / total).abs());
             }
-            let share = (index + 1) as f64 * weight / total;
-            worst = worst.max((count - share).abs());
         }
     }
     worst
+}
+
+/// How many ticks granted candidate 1 although candidate 0, of `slots`, had room left.
+///
+/// A tick releases before it grants, so whoever had room during its grants has room after them.
+pub fn overlooked_rooms(ticks: &[Tick], slots: u64) -> usize {
+    let mut changes = std::collections::BTreeMap::<u64, Change>::new();
+    for tick in ticks {
+        let released = tick.operations.releases.iter();
+        changes.entry(tick.number).or_default().released_first += released
+            .filter(|release| release.candidate.position() == 0)
+            .count() as u64;
+    }
+    for grant in grants(ticks) {
+        let change = changes.entry(grant.tick).or_default();
+        match grant.candidate.position() {
+            0 => change.granted_first += 1,
+            _ => change.granted_second += 1,
+        }
+    }
+
+    let mut held = 0;
+    let mut n_overlooked = 0;
+    for change in changes.values() {
+        held = held + change.granted_first - change.released_first;
+        if change.granted_second > 0 && held < slots {
+            n_overlooked += 1;
+        }
+    }
+    n_overlooked
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn tick(number: u64, releases: &[u32], grants: &[u32]) -> Tick {
+        let release = |candidate: &u32| {
+            serde_json::json!({
+                "model": 0, "candidate": candidate, "callers": [], "reserved": 0, "granted_at": 0, "tokens": 0,
+                "outcome": 1, "latency_ms": 1, "first_byte_ms": 1,
+            })
+        };
+        let grant = |candidate: &u32| {
+            serde_json::json!({
+                "ticket": 1, "candidate": candidate, "number": 1, "granted_at": 0, "tick": number, "remaining": [],
+            })
+        };
+        let record = serde_json::json!({
+            "tn": number,
+            "ops": { "releases": releases.iter().map(release).collect::<Vec<_>>(), "cancels": [], "acquires": [] },
+            "reply": {
+                "status": 0, "tick": number, "now": 0, "wall": 0, "generation": 0, "base": 0, "last": 0,
+                "grants": grants.iter().map(grant).collect::<Vec<_>>(),
+            },
+        });
+        serde_json::from_value(record).unwrap()
+    }
+
     #[test]
     fn picks_in_turn_stray_by_half_a_pick() {
-        let picks: Vec<u64> = (0..100).map(|index| index % 2).collect();
+        let ticks: Vec<Tick> = (0..100)
+            .map(|number| tick(number, &[], &[(number % 2) as u32]))
+            .collect();
 
-        let deviation = worst_deviation(&picks, &[(0, 1.0), (1, 1.0)]);
+        let deviation = worst_deviation(&grants(&ticks), &[1.0, 1.0]);
 
         assert!((deviation - 0.5).abs() < 1e-9, "{deviation}");
+    }
+
+    #[test]
+    fn a_second_key_that_is_granted_too_early_is_found() {
+        let full = [
+            tick(1, &[], &[0, 0]),
+            tick(2, &[], &[1]),
+            tick(3, &[0], &[0, 1]),
+        ];
+        let early = [tick(1, &[], &[0, 0]), tick(2, &[0], &[1])];
+
+        assert_eq!(overlooked_rooms(&full, 2), 0);
+        assert_eq!(overlooked_rooms(&early, 2), 1);
     }
 }

@@ -14,7 +14,7 @@ use super::binary;
 use crate::client::Request;
 use crate::ports::free_address;
 use crate::process::Process;
-use crate::records;
+use crate::records::{self, Tick};
 
 /// Longer than the learning phase that follows the loss of a store.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -131,8 +131,8 @@ impl Replica {
         Metrics(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// Its store operations so far, in its own order.
-    pub fn records(&self) -> Vec<Value> {
+    /// Its ticks of the store so far.
+    pub fn records(&self) -> Vec<Tick> {
         records::read(self.record.as_ref().expect("the setup asked for records"))
     }
 

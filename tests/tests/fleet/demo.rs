@@ -1,30 +1,34 @@
 //! The first minute with Sluice: `sluice demo`, and the lines that it prints to try.
 
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
-use tests::Process;
 use tests::figures::{alone, figure};
 use tests::fleet::binary;
+use tests::{Process, free_address};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_prints_curl_lines_that_work() {
     let _machine = alone().await;
     let directory = tempfile::tempdir().unwrap();
-    let process = Process::start("demo", Command::new(binary()).arg("demo"), directory.path());
+    let [listen, admin, simulator] = [0; 3].map(|_| free_address().to_string());
+    let mut command = Command::new(binary());
+    command
+        .args(["demo", "--listen", &listen, "--admin-listen", &admin])
+        .args(["--simulator-listen", &simulator]);
+    let process = Process::start("demo", &mut command, directory.path());
 
     let lines = printed_curl_lines(&process).await;
+    let answers: Vec<String> = lines.iter().map(|line| output_of(line)).collect();
+    let wrong_key = output_of(&lines[0].replace("sk-sluice-demo", "sk-wrong"));
 
-    let answers: Vec<String> = lines.iter().map(|line| text(&shell(line))).collect();
     let has = |what: &str| answers.iter().any(|answer| answer.contains(what));
-    figure("curl lines that the demo prints", lines.len(), ">= 2");
+    figure("curl lines that the demo prints", lines.len(), ">= 3");
     assert!(has("\"chat.completion\""), "a plain answer: {answers:?}");
     assert!(has("data: [DONE]"), "a stream: {answers:?}");
-
-    let without_key = lines[0].replace("sk-sluice-demo", "sk-wrong");
-    let refused = text(&shell(&without_key));
-    assert!(refused.contains("invalid_api_key"), "{refused}");
+    assert!(has("401 Unauthorized"), "one without a key: {answers:?}");
+    assert!(wrong_key.contains("invalid_api_key"), "{wrong_key}");
 }
 
 /// The `curl` commands of the output, once they are all there; a command may go on after a backslash.
@@ -38,8 +42,8 @@ async fn printed_curl_lines(process: &Process) -> Vec<String> {
             .filter(|line| line.starts_with("curl "))
             .map(str::to_owned)
             .collect();
-        let has_both = lines.iter().any(|line| line.contains("stream")) && lines.len() >= 2;
-        if has_both {
+        let is_all = lines.last().is_some_and(|line| line.contains("/metrics"));
+        if is_all {
             return lines;
         }
         assert!(
@@ -52,10 +56,7 @@ async fn printed_curl_lines(process: &Process) -> Vec<String> {
     }
 }
 
-fn shell(line: &str) -> Output {
-    Command::new("sh").args(["-c", line]).output().unwrap()
-}
-
-fn text(output: &Output) -> String {
+fn output_of(line: &str) -> String {
+    let output = Command::new("sh").args(["-c", line]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

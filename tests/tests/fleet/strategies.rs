@@ -7,6 +7,7 @@ use tests::client::Request;
 use tests::figures::{alone, figure};
 use tests::fleet::{Fleet, MODEL, Setup};
 use tests::load::{self, Connections};
+use tests::records;
 use tests::streams::{Stage, Streams};
 
 /// A provider that holds each stream open for minutes.
@@ -24,7 +25,12 @@ const ENDLESS: [&str; 8] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn weights_share_the_requests_of_all_replicas() {
     let _machine = alone().await;
-    let fleet = fleet_of("weighted", weights(3, 2)).await;
+    let fleet = Fleet::start(Setup {
+        keys: weights(3, 2),
+        is_recorded: true,
+        ..Setup::default()
+    })
+    .await;
 
     let samples = load::run(
         &fleet.addresses(),
@@ -43,6 +49,17 @@ async fn weights_share_the_requests_of_all_replicas() {
     );
     load::assert_all_served(&samples);
     assert!((590..=610).contains(&counts["heavy"]), "{counts:?}");
+
+    let ticks = fleet.records();
+    let grants = records::grants(&ticks);
+    let deviation = records::worst_deviation(&grants, &[3.0, 2.0]);
+    figure(
+        "deviation from 3:2 in store order",
+        format!("{deviation:.2} picks"),
+        "<= 1.5",
+    );
+    assert_eq!(grants.len(), 1_000);
+    assert!(deviation <= 1.5, "{deviation}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,6 +121,47 @@ async fn the_first_available_key_is_filled_before_the_second() {
         "6 + 3",
     );
     assert_eq!((first, second), (6, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_key_is_granted_only_when_the_first_is_full() {
+    let _machine = alone().await;
+    let keys = json!([
+        { "name": "first", "secret": "first", "limits": { "concurrency": 6 } },
+        { "name": "second", "secret": "second", "limits": { "concurrency": 6 } },
+    ]);
+    let fleet = Fleet::start(Setup {
+        strategy: "first_available",
+        keys,
+        is_recorded: true,
+        ..Setup::default()
+    })
+    .await;
+
+    let samples = load::run(
+        &fleet.addresses(),
+        9,
+        1_000,
+        Connections::Kept,
+        Request::chat(MODEL),
+    )
+    .await;
+
+    let counts = load::by_key(&samples);
+    let n_overlooked = records::overlooked_rooms(&fleet.records(), 6);
+    figure(
+        "served by the first and the second key",
+        format!("{counts:?}"),
+        "both",
+    );
+    figure(
+        "grants to the second beside room on the first",
+        n_overlooked,
+        0,
+    );
+    load::assert_all_served(&samples);
+    assert!(counts["second"] > 100, "{counts:?}");
+    assert_eq!(n_overlooked, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
