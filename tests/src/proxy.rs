@@ -84,6 +84,9 @@ async fn connect(near: TcpStream, target: SocketAddr, fault: &Mutex<Fault>) -> i
     if result.is_err() {
         near_in.as_ref().set_zero_linger()?;
         far_in.as_ref().set_zero_linger()?;
+        // Dropped, they would say goodbye before the reset.
+        near_out.forget();
+        far_out.forget();
     }
     Ok(())
 }
@@ -116,5 +119,65 @@ async fn pass(
             Fault::Swallow => {}
             Fault::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A server that sends back what it gets.
+    async fn echo() -> (SocketAddr, JoinSet<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (mut from, mut to) = stream.split();
+                tokio::io::copy(&mut from, &mut to).await.ok();
+            }
+        });
+        (address, tasks)
+    }
+
+    async fn ask(proxy: &Proxy) -> io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(proxy.address()).await?;
+        stream.write_all(b"hello").await?;
+        let mut answer = vec![0; 5];
+        timeout(Duration::from_millis(300), stream.read_exact(&mut answer)).await??;
+        Ok(answer)
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_unharmed_whole_late_or_one_by_one() {
+        let (address, _echo) = echo().await;
+        let proxy = Proxy::start(address).await;
+
+        let faults = [
+            Fault::None,
+            Fault::Delay(Duration::from_millis(20)),
+            Fault::SplitBytes,
+        ];
+        for fault in faults {
+            proxy.set(fault);
+
+            assert_eq!(ask(&proxy).await.unwrap(), b"hello", "{fault:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_host_is_silent_and_a_reset_is_told() {
+        let (address, _echo) = echo().await;
+        let proxy = Proxy::start(address).await;
+
+        proxy.set(Fault::Swallow);
+        let silent = ask(&proxy).await.unwrap_err();
+        proxy.set(Fault::Reset);
+        let reset = ask(&proxy).await.unwrap_err();
+
+        assert_eq!(silent.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
     }
 }

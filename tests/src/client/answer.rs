@@ -144,3 +144,49 @@ impl Answer {
 fn broken(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{what} is malformed"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `body` byte by byte, then the end of the connection.
+    fn received(headers: &str, body: &str) -> Answer {
+        let head = format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n");
+        let mut answer = Answer::parse_head(head.as_bytes()).unwrap();
+        let mut buffer = Vec::new();
+        for byte in body.bytes() {
+            buffer.push(byte);
+            while answer.ending.is_none() && answer.take_from(&mut buffer).unwrap() {}
+        }
+        if answer.ending.is_none() {
+            answer.hung_up();
+        }
+        answer
+    }
+
+    #[track_caller]
+    fn check(headers: &str, body: &str, text: &str, ending: Ending) {
+        let answer = received(headers, body);
+
+        assert_eq!(
+            (answer.text().as_str(), answer.ending),
+            (text, Some(ending))
+        );
+    }
+
+    #[test]
+    fn a_body_ends_where_its_framing_says() {
+        check("content-length: 4", "four", "four", Ending::Complete);
+        check("content-length: 4", "fou", "fou", Ending::Aborted);
+        check("x: y", "all of it", "all of it", Ending::Complete);
+        let chunked = "transfer-encoding: chunked";
+        check(
+            chunked,
+            "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            "abc",
+            Ending::Complete,
+        );
+        check(chunked, "2\r\nab\r\n1\r\nc\r\n", "abc", Ending::Aborted);
+        check(chunked, "0\r\n\r\n", "", Ending::Complete);
+    }
+}
