@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use shared::state::replay::Recorded;
 use tempfile::TempDir;
 
 use crate::client::CLIENT_KEY;
 use crate::oracle::Simulator;
-use crate::records::Tick;
 use crate::redis::Redis;
 
 mod replica;
@@ -103,8 +103,8 @@ impl Fleet {
         self.replicas.iter().map(Replica::address).collect()
     }
 
-    /// The ticks that all replicas recorded.
-    pub fn records(&self) -> Vec<Tick> {
+    /// The store operations that all replicas recorded.
+    pub fn records(&self) -> Vec<Recorded> {
         self.replicas.iter().flat_map(Replica::records).collect()
     }
 

@@ -2,20 +2,8 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-use serde_json::Value;
-use shared::state::protocol::{Grant, Operations, TickReply};
-
-/// One batch of one replica, and the store's answer.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Tick {
-    /// Its place in the order of all ticks of the store.
-    #[serde(rename = "tn")]
-    pub number: u64,
-    #[serde(rename = "ops")]
-    pub operations: Operations,
-    pub reply: TickReply,
-}
+use shared::state::protocol::Grant;
+use shared::state::replay::Recorded;
 
 /// What one tick of the store gave and took of one pair of candidates, whoever asked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,28 +13,27 @@ struct Change {
     granted_second: u64,
 }
 
-/// The ticks of one recorder, in its own order; a last line that was cut short is left out.
-pub fn read(path: &Path) -> Vec<Tick> {
+/// The operations of one recorder, in its own order; a last line that was cut short is left out.
+pub fn read(path: &Path) -> Vec<Recorded> {
     let text = std::fs::read_to_string(path)
         .unwrap_or_else(|error| panic!("`{}`: {error}", path.display()));
-    text.lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|record| record["op"] == "tick")
-        .map(|record| {
-            let shown = record.to_string();
-            serde_json::from_value(record).unwrap_or_else(|error| panic!("{error}: {shown}"))
-        })
+    let (whole, _cut) = text.rsplit_once('\n').unwrap_or_default();
+    whole
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect()
 }
 
 /// All grants, in the order of the ticks that made them.
 ///
 /// A grant by mail is told of by a later tick of its own replica; it names the tick that made it.
-pub fn grants(ticks: &[Tick]) -> Vec<&Grant> {
-    let mut grants: Vec<&Grant> = ticks
-        .iter()
-        .flat_map(|tick| tick.reply.grants.iter().chain(&tick.reply.mail.grants))
-        .collect();
+pub fn grants(records: &[Recorded]) -> Vec<&Grant> {
+    let mut grants = Vec::new();
+    for record in records {
+        if let Recorded::Tick { reply, .. } = record {
+            grants.extend(reply.grants.iter().chain(&reply.mail.grants));
+        }
+    }
     grants.sort_by_key(|grant| grant.tick);
     grants
 }
@@ -75,15 +62,19 @@ pub fn worst_deviation(grants: &[&Grant], weights: &[f64]) -> f64 {
 /// How many ticks granted candidate 1 although candidate 0, of `slots`, had room left.
 ///
 /// A tick releases before it grants, so whoever had room during its grants has room after them.
-pub fn overlooked_rooms(ticks: &[Tick], slots: u64) -> usize {
+pub fn overlooked_rooms(records: &[Recorded], slots: u64) -> usize {
     let mut changes = std::collections::BTreeMap::<u64, Change>::new();
-    for tick in ticks {
-        let released = tick.operations.releases.iter();
-        changes.entry(tick.number).or_default().released_first += released
-            .filter(|release| release.candidate.position() == 0)
-            .count() as u64;
+    for record in records {
+        if let Recorded::Tick { operations, .. } = record {
+            let of_first = operations
+                .releases
+                .iter()
+                .filter(|release| release.candidate.position() == 0);
+            let change = changes.entry(record.tick()).or_default();
+            change.released_first += of_first.count() as u64;
+        }
     }
-    for grant in grants(ticks) {
+    for grant in grants(records) {
         let change = changes.entry(grant.tick).or_default();
         match grant.candidate.position() {
             0 => change.granted_first += 1,
@@ -104,23 +95,25 @@ pub fn overlooked_rooms(ticks: &[Tick], slots: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn tick(number: u64, releases: &[u32], grants: &[u32]) -> Tick {
+    fn tick(number: u64, releases: &[u32], grants: &[u32]) -> Recorded {
         let release = |candidate: &u32| {
-            serde_json::json!({
+            json!({
                 "model": 0, "candidate": candidate, "callers": [], "reserved": 0, "granted_at": 0, "tokens": 0,
                 "outcome": 1, "latency_ms": 1, "first_byte_ms": 1,
             })
         };
         let grant = |candidate: &u32| {
-            serde_json::json!({
+            json!({
                 "ticket": 1, "candidate": candidate, "number": 1, "granted_at": 0, "tick": number, "remaining": [],
             })
         };
-        let record = serde_json::json!({
-            "tn": number,
-            "ops": { "releases": releases.iter().map(release).collect::<Vec<_>>(), "cancels": [], "acquires": [] },
+        let record = json!({
+            "op": "tick", "session": "one", "seq": number, "version": 1,
+            "operations": { "releases": releases.iter().map(release).collect::<Vec<_>>(), "cancels": [], "acquires": [] },
             "reply": {
                 "status": 0, "tick": number, "now": 0, "wall": 0, "generation": 0, "base": 0, "last": 0,
                 "grants": grants.iter().map(grant).collect::<Vec<_>>(),
@@ -131,7 +124,7 @@ mod tests {
 
     #[test]
     fn picks_in_turn_stray_by_half_a_pick() {
-        let ticks: Vec<Tick> = (0..100)
+        let ticks: Vec<Recorded> = (0..100)
             .map(|number| tick(number, &[], &[(number % 2) as u32]))
             .collect();
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use shared::state::replay::Recorded;
 use shared::state::view::View;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -14,7 +15,7 @@ use super::binary;
 use crate::client::Request;
 use crate::ports::free_address;
 use crate::process::Process;
-use crate::records::{self, Tick};
+use crate::records;
 
 /// Longer than the learning phase that follows the loss of a store.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -131,8 +132,8 @@ impl Replica {
         Metrics(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// Its ticks of the store so far.
-    pub fn records(&self) -> Vec<Tick> {
+    /// Its operations on the store so far.
+    pub fn records(&self) -> Vec<Recorded> {
         records::read(self.record.as_ref().expect("the setup asked for records"))
     }
 

@@ -50,8 +50,8 @@ async fn weights_share_the_requests_of_all_replicas() {
     load::assert_all_served(&samples);
     assert!((590..=610).contains(&counts["heavy"]), "{counts:?}");
 
-    let ticks = fleet.records();
-    let grants = records::grants(&ticks);
+    let operations = fleet.records();
+    let grants = records::grants(&operations);
     let deviation = records::worst_deviation(&grants, &[3.0, 2.0]);
     figure(
         "deviation from 3:2 in store order",
