@@ -1,11 +1,24 @@
 //! The configuration, as true types: what is here has been checked.
 //!
-//! `raw` holds what a user may write, `check` turns it into these types or refuses it by name. Layers:
-//! defaults < file < environment (`SLUICE__LISTEN`) < command line.
+//! `raw` holds what a user may write, `layers` reads it, `check` turns it into these types or refuses it by name.
+//! Layers: defaults < file < environment (`SLUICE__LISTEN`) < command line. Nothing else reads the environment.
 
+mod check;
+mod error;
+mod layers;
+mod nearest;
+mod numbers;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
+
+pub use self::error::{ConfigError, Problem};
 
 use crate::catalog::{Limits, Strategy};
 use crate::ids::{ClientKeyName, KeyName, ModelName, ProviderName, TeamName};
@@ -31,6 +44,71 @@ pub struct Config {
     pub retries: Retries,
     pub limits: ServerLimits,
     pub telemetry: Telemetry,
+}
+
+/// What the command line lays over file and environment.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub listen: Option<String>,
+    pub admin_listen: Option<String>,
+    pub state: Option<String>,
+}
+
+impl Config {
+    /// Loads `path` with this process's environment over it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a setting breaks a rule.
+    pub fn load_from_process(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        // A variable that is not Unicode cannot be one of ours.
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self::load(Some(path), overrides, environment)
+    }
+
+    /// Loads the file at `path`, if any, with `environment` and `overrides` over it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a setting breaks a rule.
+    pub fn load(
+        path: Option<&Path>,
+        overrides: &Overrides,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let yaml = match path {
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|reason| ConfigError::Unreadable {
+                    path: path.to_owned(),
+                    reason: reason.to_string(),
+                })?
+            }
+            None => String::new(),
+        };
+        Self::from_yaml(&yaml, overrides, environment)
+    }
+
+    /// Reads a configuration that is not in a file.
+    ///
+    /// # Errors
+    ///
+    /// A setting breaks a rule.
+    pub fn from_yaml(
+        yaml: &str,
+        overrides: &Overrides,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let environment: HashMap<String, String> = environment.collect();
+        let settings = layers::settings(yaml, &environment, overrides)?;
+        check::check(settings, &environment)
+    }
+
+    /// The JSON schema of the file, for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(raw::Settings).to_value()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

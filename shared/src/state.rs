@@ -9,7 +9,8 @@ pub mod memory;
 pub mod pool;
 pub mod protocol;
 pub mod redis;
-
+pub mod replay;
+pub mod session;
 pub mod view;
 
 use std::future::Future;
@@ -65,7 +66,11 @@ pub trait SharedState: Send + Sync + 'static {
     ) -> StateFuture<'a, TickReply>;
 
     /// Ends a session that holds nothing; answers `Busy` to one that does.
-    fn bye<'a>(&'a self, session: &'a SessionId, catalog: &'a Catalog) -> StateFuture<'a, JoinReply>;
+    fn bye<'a>(
+        &'a self,
+        session: &'a SessionId,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, JoinReply>;
 
     /// The catalog in force; the default one where the store is empty.
     fn catalog(&self) -> StateFuture<'_, Catalog>;

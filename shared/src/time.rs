@@ -15,10 +15,18 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that the lint points to")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that the lint points to"
+    )]
     pub fn start() -> Self {
-        let since_epoch = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self { began_ms: millis(since_epoch), began: Instant::now() }
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Self {
+            began_ms: millis(since_epoch),
+            began: Instant::now(),
+        }
     }
 }
 
@@ -26,6 +34,15 @@ impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
         self.began_ms + millis(self.began.elapsed())
     }
+}
+
+/// Milliseconds since this machine started, its sleep included: a suspended replica must know that its lease aged.
+pub fn boot_time_ms() -> u64 {
+    let since_boot =
+        nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from);
+    since_boot.map_or(0, |since_boot| {
+        u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 fn millis(duration: Duration) -> i64 {

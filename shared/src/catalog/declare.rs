@@ -14,7 +14,10 @@ impl Catalog {
         let mut catalog = Builder::after(&Self::default()).build(config);
         // The hash is over the declaration alone, so that equal files agree whatever came before them.
         let declared = serde_json::to_vec(&catalog).unwrap_or_default();
-        catalog.hash = Sha256::digest(declared).iter().map(|byte| format!("{byte:02x}")).collect();
+        catalog.hash = Sha256::digest(declared)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         catalog
     }
 
@@ -28,12 +31,18 @@ impl Catalog {
     }
 
     pub fn model_index(&self, name: &str) -> Option<ModelIndex> {
-        let position = self.models.iter().position(|model| model.name.as_str() == name)?;
+        let position = self
+            .models
+            .iter()
+            .position(|model| model.name.as_str() == name)?;
         Some(ModelIndex(u32::try_from(position).ok()?))
     }
 
     pub fn row_index(&self, kind: ScopeKind, name: &str) -> Option<RowIndex> {
-        let position = self.rows.iter().position(|row| row.kind == kind && row.name == name)?;
+        let position = self
+            .rows
+            .iter()
+            .position(|row| row.kind == kind && row.name == name)?;
         Some(RowIndex(u32::try_from(position).ok()?))
     }
 
@@ -44,7 +53,11 @@ impl Catalog {
 
     /// The longest model, in candidates: bounds the batch.
     pub fn candidates_max(&self) -> usize {
-        self.models.iter().map(|model| model.candidates.len()).max().unwrap_or(0)
+        self.models
+            .iter()
+            .map(|model| model.candidates.len())
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -64,9 +77,18 @@ impl Builder {
             model.candidates.clear();
         }
         Self {
-            rows: (0..).zip(&catalog.rows).map(|(i, row)| ((row.kind, row.name.clone()), RowIndex(i))).collect(),
-            candidates: (0..).zip(&catalog.candidates).map(|(i, it)| (it.name.clone(), CandidateIndex(i))).collect(),
-            models: (0..).zip(&catalog.models).map(|(i, model)| (model.name.clone(), ModelIndex(i))).collect(),
+            rows: (0..)
+                .zip(&catalog.rows)
+                .map(|(i, row)| ((row.kind, row.name.clone()), RowIndex(i)))
+                .collect(),
+            candidates: (0..)
+                .zip(&catalog.candidates)
+                .map(|(i, it)| (it.name.clone(), CandidateIndex(i)))
+                .collect(),
+            models: (0..)
+                .zip(&catalog.models)
+                .map(|(i, model)| (model.name.clone(), ModelIndex(i)))
+                .collect(),
             catalog,
         }
     }
@@ -74,17 +96,29 @@ impl Builder {
     fn build(mut self, config: &Config) -> Catalog {
         self.catalog.queue_max = config.queue.max_length;
         for provider in &config.providers {
-            self.limited_row(ScopeKind::Provider, provider.name.as_str(), &provider.limits);
+            self.limited_row(
+                ScopeKind::Provider,
+                provider.name.as_str(),
+                &provider.limits,
+            );
             for key in &provider.keys {
                 // Keys are counted even without limits: strategies and people look at what is in flight.
-                self.row(ScopeKind::Key, format!("{}/{}", provider.name, key.name), &key.limits);
+                self.row(
+                    ScopeKind::Key,
+                    format!("{}/{}", provider.name, key.name),
+                    &key.limits,
+                );
             }
         }
         for model in &config.models {
             self.model(config, model);
         }
         for client_key in &config.client_keys {
-            self.limited_row(ScopeKind::ClientKey, client_key.name.as_str(), &client_key.limits);
+            self.limited_row(
+                ScopeKind::ClientKey,
+                client_key.name.as_str(),
+                &client_key.limits,
+            );
         }
         self.catalog
     }
@@ -93,23 +127,44 @@ impl Builder {
         let model_row = self.limited_row(ScopeKind::Model, model.name.as_str(), &model.limits);
         let mut candidates = Vec::new();
         for upstream in &model.upstreams {
-            let Some(provider) = config.providers.iter().find(|provider| provider.name == upstream.provider) else {
+            let Some(provider) = config
+                .providers
+                .iter()
+                .find(|provider| provider.name == upstream.provider)
+            else {
                 continue;
             };
             let upstream_name = format!("{}/{}/{}", model.name, upstream.provider, upstream.model);
-            let upstream_row = self.limited_row(ScopeKind::Upstream, &upstream_name, &upstream.limits);
-            let provider_row = self.limited_row(ScopeKind::Provider, provider.name.as_str(), &provider.limits);
+            let upstream_row =
+                self.limited_row(ScopeKind::Upstream, &upstream_name, &upstream.limits);
+            let provider_row = self.limited_row(
+                ScopeKind::Provider,
+                provider.name.as_str(),
+                &provider.limits,
+            );
             for key in &provider.keys {
                 let candidate = Candidate {
                     name: format!("{upstream_name}/{}", key.name),
-                    key: self.row(ScopeKind::Key, format!("{}/{}", provider.name, key.name), &key.limits),
-                    scopes: [provider_row, upstream_row, model_row].into_iter().flatten().collect(),
+                    key: self.row(
+                        ScopeKind::Key,
+                        format!("{}/{}", provider.name, key.name),
+                        &key.limits,
+                    ),
+                    scopes: [provider_row, upstream_row, model_row]
+                        .into_iter()
+                        .flatten()
+                        .collect(),
                     weight: key.weight * upstream.weight,
                 };
                 candidates.push(self.candidate(candidate));
             }
         }
-        let declared = Model { name: model.name.clone(), strategy: model.strategy, exclusive: model.exclusive, candidates };
+        let declared = Model {
+            name: model.name.clone(),
+            strategy: model.strategy,
+            exclusive: model.exclusive,
+            candidates,
+        };
         match self.models.get(&model.name) {
             Some(index) => self.catalog.models[index.position()] = declared,
             None => self.catalog.models.push(declared),
@@ -134,7 +189,9 @@ impl Builder {
 
     fn row(&mut self, kind: ScopeKind, name: String, limits: &Limits) -> RowIndex {
         let known = self.rows.get(&(kind, name.clone())).copied();
-        let before = known.map(|index| self.catalog.rows[index.position()].windows.clone()).unwrap_or_default();
+        let before = known
+            .map(|index| self.catalog.rows[index.position()].windows.clone())
+            .unwrap_or_default();
         let mut windows = Vec::new();
         for (window, limit) in limits.windows() {
             let kept = before.iter().find(|before| before.kind == window.code());
@@ -143,9 +200,18 @@ impl Builder {
                 self.catalog.buckets += u32::try_from(window.ring_len()).unwrap_or_default();
                 offset
             });
-            windows.push(Window { kind: window.code(), limit, offset });
+            windows.push(Window {
+                kind: window.code(),
+                limit,
+                offset,
+            });
         }
-        let row = Row { kind, name: name.clone(), slots_max: limits.concurrency.unwrap_or(0), windows };
+        let row = Row {
+            kind,
+            name: name.clone(),
+            slots_max: limits.concurrency.unwrap_or(0),
+            windows,
+        };
         if let Some(index) = known {
             self.catalog.rows[index.position()] = row;
             return index;

@@ -13,9 +13,17 @@ pub struct PoolKeys(Vec<String>);
 
 impl PoolKeys {
     pub fn new(n_models: usize) -> Self {
-        let fixed = ["meta", "rows", "held", "sessions", "expiry", "windows", "waiters", "mail"];
+        let fixed = [
+            "meta", "rows", "held", "sessions", "expiry", "windows", "waiters", "mail",
+        ];
         let queues = (0..n_models).map(|model| format!("{PREFIX}queue:{model}"));
-        Self(fixed.iter().map(|name| format!("{PREFIX}{name}")).chain(queues).collect())
+        Self(
+            fixed
+                .iter()
+                .map(|name| format!("{PREFIX}{name}"))
+                .chain(queues)
+                .collect(),
+        )
     }
 
     pub fn all(&self) -> &[String] {
@@ -50,7 +58,10 @@ mod tests {
         let keys = PoolKeys::new(2);
 
         assert_eq!(keys.all()[0], "sluice:1:{main}:meta");
-        assert_eq!(keys.queues(), ["sluice:1:{main}:queue:0", "sluice:1:{main}:queue:1"]);
+        assert_eq!(
+            keys.queues(),
+            ["sluice:1:{main}:queue:0", "sluice:1:{main}:queue:1"]
+        );
         let session = SessionId::from("s");
         assert_eq!(channel(&session), "sluice:1:{main}:wake:s");
         assert_eq!(session_of(&channel(&session)), Some(session));

@@ -22,11 +22,21 @@ pub struct MemoryState {
 
 impl MemoryState {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { pool: Mutex::default(), clock, wake_ups: Mutex::default() }
+        Self {
+            pool: Mutex::default(),
+            clock,
+            wake_ups: Mutex::default(),
+        }
     }
 
     /// Executes one batch at once; what the trait's `tick` wraps.
-    pub fn tick_now(&self, session: &SessionId, seq: u64, version: u64, operations: &Operations) -> TickReply {
+    pub fn tick_now(
+        &self,
+        session: &SessionId,
+        seq: u64,
+        version: u64,
+        operations: &Operations,
+    ) -> TickReply {
         let (reply, mail) = {
             let mut pool = self.lock();
             let reply = pool.tick(&self.now(), session, seq, version, operations);
@@ -35,7 +45,10 @@ impl MemoryState {
         if !mail.is_empty() {
             let listeners = self.wake_ups.lock().unwrap_or_else(PoisonError::into_inner);
             for (session, mail) in mail {
-                if let Some((_, listener)) = listeners.iter().find(|(listening, _)| *listening == session) {
+                if let Some((_, listener)) = listeners
+                    .iter()
+                    .find(|(listening, _)| *listening == session)
+                {
                     // A session that stopped listening is about to be reaped.
                     let _ = listener.send((session, mail));
                 }
@@ -49,12 +62,21 @@ impl MemoryState {
     }
 
     fn now(&self) -> ServerClock {
-        ServerClock { wall: self.clock.now_ms(), run: String::from("memory") }
+        ServerClock {
+            wall: self.clock.now_ms(),
+            run: String::from("memory"),
+        }
     }
 
-    fn listen(&self, session: &SessionId, predecessor: Option<&SessionId>, wake_ups: &mpsc::UnboundedSender<WakeUp>) {
+    fn listen(
+        &self,
+        session: &SessionId,
+        predecessor: Option<&SessionId>,
+        wake_ups: &mpsc::UnboundedSender<WakeUp>,
+    ) {
         let mut listeners = self.wake_ups.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|(listening, sender)| Some(listening) != predecessor && !sender.is_closed());
+        listeners
+            .retain(|(listening, sender)| Some(listening) != predecessor && !sender.is_closed());
         listeners.push((session.clone(), wake_ups.clone()));
     }
 }
@@ -100,7 +122,11 @@ impl SharedState for MemoryState {
         Box::pin(async move { Ok(self.tick_now(session, seq, catalog.version, operations)) })
     }
 
-    fn bye<'a>(&'a self, session: &'a SessionId, _catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
+    fn bye<'a>(
+        &'a self,
+        session: &'a SessionId,
+        _catalog: &'a Catalog,
+    ) -> StateFuture<'a, JoinReply> {
         Box::pin(async move { Ok(self.lock().bye(&self.now(), session)) })
     }
 

@@ -139,7 +139,10 @@ impl Pool {
         operations: &Operations,
     ) -> TickReply {
         let Some(meta) = self.advanced(clock) else {
-            return TickReply { status: Status::NoEpoch, ..TickReply::default() };
+            return TickReply {
+                status: Status::NoEpoch,
+                ..TickReply::default()
+            };
         };
         let refused = |status, last| TickReply {
             status,
@@ -163,7 +166,16 @@ impl Pool {
             let last = state.last;
             let again = (seq == last).then(|| state.reply.clone()).flatten();
             self.keep_restart(&meta);
-            return again.unwrap_or_else(|| refused(if seq <= last { Status::Old } else { Status::Rollback }, last));
+            return again.unwrap_or_else(|| {
+                refused(
+                    if seq <= last {
+                        Status::Old
+                    } else {
+                        Status::Rollback
+                    },
+                    last,
+                )
+            });
         }
 
         self.meta = meta;

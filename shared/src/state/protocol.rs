@@ -140,7 +140,10 @@ impl TryFrom<u8> for Status {
     type Error = String;
 
     fn try_from(code: u8) -> Result<Self, String> {
-        Self::ALL.get(usize::from(code)).copied().ok_or_else(|| format!("unknown status {code}"))
+        Self::ALL
+            .get(usize::from(code))
+            .copied()
+            .ok_or_else(|| format!("unknown status {code}"))
     }
 }
 
@@ -237,10 +240,16 @@ impl TryFrom<u8> for RejectCode {
     type Error = String;
 
     fn try_from(code: u8) -> Result<Self, String> {
-        [Self::Limit, Self::TooLarge, Self::QueueFull, Self::Shed, Self::Unavailable]
-            .get(usize::from(code))
-            .copied()
-            .ok_or_else(|| format!("unknown reject code {code}"))
+        [
+            Self::Limit,
+            Self::TooLarge,
+            Self::QueueFull,
+            Self::Shed,
+            Self::Unavailable,
+        ]
+        .get(usize::from(code))
+        .copied()
+        .ok_or_else(|| format!("unknown reject code {code}"))
     }
 }
 

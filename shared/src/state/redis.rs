@@ -44,7 +44,9 @@ impl RedisState {
     /// When `url` cannot be a Redis URL. The message never holds the password.
     pub fn new(url: &str, config: &Config) -> Result<Self, StateError> {
         let config = config.clone();
-        Self::with_scripts(url, Scripts::production(), move |previous| Catalog::succeed(&config, previous))
+        Self::with_scripts(url, Scripts::production(), move |previous| {
+            Catalog::succeed(&config, previous)
+        })
     }
 
     /// The same with other scripts and another way to make catalogs: tests move time and break rules.
@@ -61,7 +63,13 @@ impl RedisState {
         let admin = deadpool_redis::Config::from_url(url)
             .create_pool(Some(deadpool_redis::Runtime::Tokio1))
             .map_err(|_| StateError::Refused("`state` is not a Redis URL".into()))?;
-        Ok(Self { held, admin, scripts, succeed: Box::new(succeed), keys: Mutex::new(PoolKeys::new(0)) })
+        Ok(Self {
+            held,
+            admin,
+            scripts,
+            succeed: Box::new(succeed),
+            keys: Mutex::new(PoolKeys::new(0)),
+        })
     }
 
     /// What Redis holds, as one snapshot, with the server's clock.
@@ -73,23 +81,45 @@ impl RedisState {
         let catalog = self.stored_catalog().await?;
         let keys = PoolKeys::new(catalog.models.len());
         let [meta, rows, held, sessions, expiry, windows, waiters, mail] =
-            <&[String; 8]>::try_from(&keys.all()[..8]).map_err(|_| StateError::Refused("keys are incomplete".into()))?;
+            <&[String; 8]>::try_from(&keys.all()[..8])
+                .map_err(|_| StateError::Refused("keys are incomplete".into()))?;
         let mut pipe = redis::pipe();
         pipe.atomic();
         pipe.cmd("TIME").cmd("INFO").arg("server");
-        pipe.hgetall(meta).hgetall(rows).hgetall(held).hgetall(sessions);
-        pipe.zrange_withscores(expiry, 0, -1).get(windows).hgetall(waiters).hgetall(mail);
+        pipe.hgetall(meta)
+            .hgetall(rows)
+            .hgetall(held)
+            .hgetall(sessions);
+        pipe.zrange_withscores(expiry, 0, -1)
+            .get(windows)
+            .hgetall(waiters)
+            .hgetall(mail);
         for queue in keys.queues() {
             pipe.zrange_withscores(queue, 0, -1);
         }
-        let mut connection = self.admin.get().await.map_err(|error| StateError::Away(error.to_string()))?;
-        let mut values: Vec<redis::Value> = pipe.query_async(&mut connection).await.map_err(|e| sentence(&e))?;
+        let mut connection = self
+            .admin
+            .get()
+            .await
+            .map_err(|error| StateError::Away(error.to_string()))?;
+        let mut values: Vec<redis::Value> = pipe
+            .query_async(&mut connection)
+            .await
+            .map_err(|e| sentence(&e))?;
         let queues = values.split_off(10.min(values.len()));
         let mut values = values.into_iter();
         let mut next = || values.next().unwrap_or(redis::Value::Nil);
         let ((seconds, micros), info): ((i64, i64), String) = (from(next())?, from(next())?);
-        let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned();
-        let clock = ServerClock { wall: seconds * 1000 + micros / 1000, run };
+        let run = info
+            .lines()
+            .find_map(|line| line.strip_prefix("run_id:"))
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        let clock = ServerClock {
+            wall: seconds * 1000 + micros / 1000,
+            run,
+        };
         let dump = Dump {
             meta: from(next())?,
             rows: from(next())?,
@@ -101,12 +131,17 @@ impl RedisState {
             mail: from(next())?,
             queues: queues.into_iter().map(from).collect::<Result<_, _>>()?,
         };
-        let pool = Pool::from_dump(&dump).map_err(|error| StateError::Refused(error.to_string()))?;
+        let pool =
+            Pool::from_dump(&dump).map_err(|error| StateError::Refused(error.to_string()))?;
         Ok((pool, clock))
     }
 
     async fn stored_catalog(&self) -> Result<Catalog, StateError> {
-        let mut connection = self.admin.get().await.map_err(|error| StateError::Away(error.to_string()))?;
+        let mut connection = self
+            .admin
+            .get()
+            .await
+            .map_err(|error| StateError::Away(error.to_string()))?;
         let keys = PoolKeys::new(0);
         let blob: Option<Vec<u8>> = redis::cmd("HGET")
             .arg(&keys.all()[0])
@@ -123,11 +158,18 @@ impl RedisState {
         if stored.version == 0 {
             return Ok(catalog.clone());
         }
-        Ok(if stored.hash == catalog.hash { stored } else { (self.succeed)(&stored) })
+        Ok(if stored.hash == catalog.hash {
+            stored
+        } else {
+            (self.succeed)(&stored)
+        })
     }
 
     fn keys(&self, catalog: &Catalog) -> PoolKeys {
-        let mut keys = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut keys = self
+            .keys
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if keys.queues().len() != catalog.models.len() {
             *keys = PoolKeys::new(catalog.models.len());
         }
@@ -141,7 +183,10 @@ impl RedisState {
         arguments: &[&dyn Argument],
     ) -> Result<T, StateError> {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(script.sha()).arg(keys.all().len()).arg(keys.all());
+        command
+            .arg(script.sha())
+            .arg(keys.all().len())
+            .arg(keys.all());
         for argument in arguments {
             argument.append(&mut command);
         }
@@ -149,7 +194,10 @@ impl RedisState {
         let reply = match self.held.query(&command).await {
             // Nothing ran: the same call may be sent again on the same connection.
             Err(error) if is_missing_script(&error) => {
-                let load = redis::cmd("SCRIPT").arg("LOAD").arg(script.source()).to_owned();
+                let load = redis::cmd("SCRIPT")
+                    .arg("LOAD")
+                    .arg(script.source())
+                    .to_owned();
                 match self.held.query(&load).await {
                     Ok(_) => self.held.query(&command).await,
                     Err(error) => Err(error),
@@ -157,7 +205,9 @@ impl RedisState {
             }
             reply => reply,
         };
-        let reply: Vec<u8> = reply.and_then(|value| Ok(redis::from_redis_value(value)?)).map_err(|e| sentence(&e))?;
+        let reply: Vec<u8> = reply
+            .and_then(|value| Ok(redis::from_redis_value(value)?))
+            .map_err(|e| sentence(&e))?;
         unpack(&reply)
     }
 }
@@ -174,7 +224,13 @@ impl SharedState for RedisState {
             let offered = self.offered(catalog).await?;
             let keys = self.keys(&offered);
             let (session, replica) = (boot.session.as_str(), boot.replica.as_str());
-            let reply = self.call(&self.scripts.boot, &keys, &[&session, &replica, &pack(&offered)?]).await?;
+            let reply = self
+                .call(
+                    &self.scripts.boot,
+                    &keys,
+                    &[&session, &replica, &pack(&offered)?],
+                )
+                .await?;
             Ok((reply, self.stored_catalog().await?))
         })
     }
@@ -188,10 +244,22 @@ impl SharedState for RedisState {
         Box::pin(async move {
             self.held.listen(&assert.session, wake_ups).await?;
             let keys = self.keys(catalog);
-            let Assert { session, replica, predecessor, leases, charges, waiters } = assert;
+            let Assert {
+                session,
+                replica,
+                predecessor,
+                leases,
+                charges,
+                waiters,
+            } = assert;
             let remembered = pack(&(leases, charges, waiters))?;
-            let arguments: [&dyn Argument; 5] =
-                [&session.as_str(), &replica.as_str(), &predecessor.as_str(), &remembered, &pack(catalog)?];
+            let arguments: [&dyn Argument; 5] = [
+                &session.as_str(),
+                &replica.as_str(),
+                &predecessor.as_str(),
+                &remembered,
+                &pack(catalog)?,
+            ];
             let reply = self.call(&self.scripts.assert, &keys, &arguments).await?;
             Ok((reply, self.stored_catalog().await?))
         })
@@ -206,14 +274,26 @@ impl SharedState for RedisState {
     ) -> StateFuture<'a, TickReply> {
         Box::pin(async move {
             let keys = self.keys(catalog);
-            let arguments: [&dyn Argument; 5] =
-                [&session.as_str(), &seq, &catalog.version, &pack(operations)?, &keys::channel_prefix()];
+            let arguments: [&dyn Argument; 5] = [
+                &session.as_str(),
+                &seq,
+                &catalog.version,
+                &pack(operations)?,
+                &keys::channel_prefix(),
+            ];
             self.call(&self.scripts.tick, &keys, &arguments).await
         })
     }
 
-    fn bye<'a>(&'a self, session: &'a SessionId, catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { self.call(&self.scripts.bye, &self.keys(catalog), &[&session.as_str()]).await })
+    fn bye<'a>(
+        &'a self,
+        session: &'a SessionId,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            self.call(&self.scripts.bye, &self.keys(catalog), &[&session.as_str()])
+                .await
+        })
     }
 
     fn catalog(&self) -> StateFuture<'_, Catalog> {
@@ -251,13 +331,16 @@ fn is_missing_script(error: &redis::RedisError) -> bool {
 }
 
 fn pack<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StateError> {
-    rmp_serde::to_vec(value).map_err(|error| StateError::Refused(format!("cannot be packed: {error}")))
+    rmp_serde::to_vec(value)
+        .map_err(|error| StateError::Refused(format!("cannot be packed: {error}")))
 }
 
 fn unpack<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
-    rmp_serde::from_slice(bytes).map_err(|error| StateError::Refused(format!("is not what this version reads: {error}")))
+    rmp_serde::from_slice(bytes)
+        .map_err(|error| StateError::Refused(format!("is not what this version reads: {error}")))
 }
 
 fn from<T: redis::FromRedisValue>(value: redis::Value) -> Result<T, StateError> {
-    redis::from_redis_value(value).map_err(|error| StateError::Refused(format!("is not what this version reads: {error}")))
+    redis::from_redis_value(value)
+        .map_err(|error| StateError::Refused(format!("is not what this version reads: {error}")))
 }

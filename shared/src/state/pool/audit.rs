@@ -20,7 +20,9 @@ pub struct Difference {
 impl Pool {
     /// Recounts slots from sessions and window totals from their rings, and forgets waiters whose session is gone.
     pub fn audit(&mut self, clock: &ServerClock) -> Vec<Difference> {
-        let Some(meta) = self.advanced(clock) else { return Vec::new() };
+        let Some(meta) = self.advanced(clock) else {
+            return Vec::new();
+        };
         self.meta = meta;
         self.meta.tick += 1;
         self.rotate();
@@ -34,11 +36,20 @@ impl Pool {
             let index = RowIndex(index);
             let mut repair = |what: &str, counted: i64, found: &mut i64| {
                 if counted != *found {
-                    differences.push(Difference { what: what.into(), row: index, counted, found: *found });
+                    differences.push(Difference {
+                        what: what.into(),
+                        row: index,
+                        counted,
+                        found: *found,
+                    });
                     *found = counted;
                 }
             };
-            repair("in_use", in_use.get(&index).copied().unwrap_or(0), &mut row.held);
+            repair(
+                "in_use",
+                in_use.get(&index).copied().unwrap_or(0),
+                &mut row.held,
+            );
             for window in &mut row.windows {
                 repair("window", window.ring.iter().sum(), &mut window.total);
             }
@@ -48,7 +59,8 @@ impl Pool {
         let waiters = &mut self.waiters;
         for model in &mut self.models {
             model.queue.retain(|(_, member)| {
-                let is_alive = queue::parse_member(member).is_some_and(|(session, _)| sessions.contains_key(&session));
+                let is_alive = queue::parse_member(member)
+                    .is_some_and(|(session, _)| sessions.contains_key(&session));
                 let is_known = waiters.contains_key(member) && is_alive;
                 if !is_known {
                     waiters.remove(member);

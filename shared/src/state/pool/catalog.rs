@@ -21,7 +21,10 @@ impl Pool {
             .map(|row| {
                 let old = old_rows.next().unwrap_or_default();
                 let window = |window: &Window| {
-                    let kept = old.windows.iter().find(|old| old.kind.code() == window.kind && old.offset == window.offset);
+                    let kept = old
+                        .windows
+                        .iter()
+                        .find(|old| old.kind.code() == window.kind && old.offset == window.offset);
                     let mut state = kept.cloned().or_else(|| WindowState::new(window, now))?;
                     state.limit = i64::try_from(window.limit).unwrap_or(i64::MAX);
                     Some(state)
@@ -43,10 +46,16 @@ impl Pool {
                 let old = old_models.get(index).zip(self.catalog.models.get(index));
                 let current = model.candidates.iter().map(|candidate| {
                     let (state, before) = old?;
-                    let position = before.candidates.iter().position(|kept| kept == candidate)?;
+                    let position = before
+                        .candidates
+                        .iter()
+                        .position(|kept| kept == candidate)?;
                     state.current.get(position).copied()
                 });
-                ModelState { current: current.map(Option::unwrap_or_default).collect(), ..ModelState::default() }
+                ModelState {
+                    current: current.map(Option::unwrap_or_default).collect(),
+                    ..ModelState::default()
+                }
             })
             .collect();
         self.waiters.clear();

@@ -72,7 +72,11 @@ impl Pool {
             .zip(&catalog.rows)
             .map(|(index, row)| {
                 let packed = dump.rows.get(&index).ok_or(DumpError::Missing("rows"))?;
-                read_row(&unpack::<Vec<f64>>("rows", packed)?, &row.windows, &dump.windows)
+                read_row(
+                    &unpack::<Vec<f64>>("rows", packed)?,
+                    &row.windows,
+                    &dump.windows,
+                )
             })
             .collect::<Result<_, _>>()?;
 
@@ -85,24 +89,65 @@ impl Pool {
             }
             for (member, score) in dump.queues.get(index).into_iter().flatten() {
                 model.queue.insert((*score, member.clone()));
-                let packed = dump.waiters.get(member).ok_or(DumpError::Missing("waiters"))?;
-                let (tokens, callers, allow): (u32, Vec<RowIndex>, Vec<CandidateIndex>) = unpack("waiters", packed)?;
-                waiters.insert(member.clone(), Waiter { score: *score, tokens, callers, allow });
+                let packed = dump
+                    .waiters
+                    .get(member)
+                    .ok_or(DumpError::Missing("waiters"))?;
+                let (tokens, callers, allow): (u32, Vec<RowIndex>, Vec<CandidateIndex>) =
+                    unpack("waiters", packed)?;
+                waiters.insert(
+                    member.clone(),
+                    Waiter {
+                        score: *score,
+                        tokens,
+                        callers,
+                        allow,
+                    },
+                );
             }
             models.push(model);
         }
 
         let mut sessions = BTreeMap::new();
         for (name, packed) in &dump.sessions {
-            let held = dump.held.get(name).map(|packed| read_held(packed)).transpose()?.unwrap_or_default();
-            let mail = dump.mail.get(name).map(|packed| unpack::<Mail>("mail", packed)).transpose()?;
-            let expires = dump.expiry.iter().find(|(session, _)| session == name).ok_or(DumpError::Missing("expiry"))?.1;
+            let held = dump
+                .held
+                .get(name)
+                .map(|packed| read_held(packed))
+                .transpose()?
+                .unwrap_or_default();
+            let mail = dump
+                .mail
+                .get(name)
+                .map(|packed| unpack::<Mail>("mail", packed))
+                .transpose()?;
+            let expires = dump
+                .expiry
+                .iter()
+                .find(|(session, _)| session == name)
+                .ok_or(DumpError::Missing("expiry"))?
+                .1;
             let (last, reply, replica) = read_session(packed)?;
-            let state = SessionState { replica, last, reply, expires, held, mail: mail.unwrap_or_default() };
+            let state = SessionState {
+                replica,
+                last,
+                reply,
+                expires,
+                held,
+                mail: mail.unwrap_or_default(),
+            };
             sessions.insert(SessionId::from(name.as_str()), state);
         }
 
-        let mut pool = Self { meta, catalog, rows, models, sessions, waiters, posted: BTreeMap::new() };
+        let mut pool = Self {
+            meta,
+            catalog,
+            rows,
+            models,
+            sessions,
+            waiters,
+            posted: BTreeMap::new(),
+        };
         pool.rotate();
         Ok(pool)
     }
@@ -121,36 +166,83 @@ fn unpack<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result
 
 fn read_meta(bytes: &[u8]) -> Result<Meta, DumpError> {
     let PackedMeta {
-        now, wall, run, generation, base, learning_until, epoch, tick, sequence, anomalies, reclaimed, ..
+        now,
+        wall,
+        run,
+        generation,
+        base,
+        learning_until,
+        epoch,
+        tick,
+        sequence,
+        anomalies,
+        reclaimed,
+        ..
     } = unpack("meta.pool", bytes)?;
-    Ok(Meta { now, wall, run, generation, base, learning_until, epoch, tick, sequence, anomalies, reclaimed })
+    Ok(Meta {
+        now,
+        wall,
+        run,
+        generation,
+        base,
+        learning_until,
+        epoch,
+        tick,
+        sequence,
+        anomalies,
+        reclaimed,
+    })
 }
 
 /// {row, leases, row, leases, …}
 fn read_held(bytes: &[u8]) -> Result<BTreeMap<RowIndex, i64>, DumpError> {
     let flat: Vec<i64> = unpack("held", bytes)?;
-    let pairs = flat.chunks_exact(2).filter_map(|pair| Some((RowIndex(u32::try_from(pair[0]).ok()?), pair[1])));
+    let pairs = flat
+        .chunks_exact(2)
+        .filter_map(|pair| Some((RowIndex(u32::try_from(pair[0]).ok()?), pair[1])));
     Ok(pairs.collect())
 }
 
 /// {last batch, its reply, replica}; the reply is packed bytes in a string.
 fn read_session(bytes: &[u8]) -> Result<(u64, Option<TickReply>, ReplicaName), DumpError> {
-    let value = rmpv::decode::read_value(&mut &*bytes).map_err(|_| DumpError::Missing("sessions"))?;
-    let fields = value.as_array().filter(|fields| fields.len() == 3).ok_or(DumpError::Missing("sessions"))?;
+    let value =
+        rmpv::decode::read_value(&mut &*bytes).map_err(|_| DumpError::Missing("sessions"))?;
+    let fields = value
+        .as_array()
+        .filter(|fields| fields.len() == 3)
+        .ok_or(DumpError::Missing("sessions"))?;
     let last = fields[0].as_u64().ok_or(DumpError::Missing("sessions"))?;
     let reply = match &fields[1] {
-        rmpv::Value::String(reply) if !reply.as_bytes().is_empty() => Some(unpack("sessions", reply.as_bytes())?),
+        rmpv::Value::String(reply) if !reply.as_bytes().is_empty() => {
+            Some(unpack("sessions", reply.as_bytes())?)
+        }
         _ => None,
     };
     let replica = fields[2].as_str().ok_or(DumpError::Missing("sessions"))?;
     Ok((last, reply, ReplicaName::from(replica)))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "Lua keeps every integer as a double")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "Lua keeps every integer as a double"
+)]
 fn read_row(fields: &[f64], windows: &[Window], rings: &[u8]) -> Result<RowState, DumpError> {
     let &[
-        slots_max, held, grants, open_at, state, state_version, failures, ejections,
-        penalty, latency, first_byte, sampled_at, slots_learned, ref rest @ ..,
+        slots_max,
+        held,
+        grants,
+        open_at,
+        state,
+        state_version,
+        failures,
+        ejections,
+        penalty,
+        latency,
+        first_byte,
+        sampled_at,
+        slots_learned,
+        ref rest @ ..,
     ] = fields
     else {
         return Err(DumpError::Missing("rows"));
@@ -175,12 +267,15 @@ fn read_row(fields: &[f64], windows: &[Window], rings: &[u8]) -> Result<RowState
     };
     for (fields, declared) in rest.chunks_exact(5).zip(windows) {
         let mut window = WindowState::new(declared, 0).ok_or(DumpError::Missing("rows"))?;
-        (window.limit, window.total, window.last) = (fields[1] as i64, fields[2] as i64, fields[3] as i64);
+        (window.limit, window.total, window.last) =
+            (fields[1] as i64, fields[2] as i64, fields[3] as i64);
         window.offset = fields[4] as u32;
         for (slot, bucket) in window.ring.iter_mut().enumerate() {
             let at = (window.offset as usize + slot) * 8;
             // A string that is shorter than its rings has never been written there.
-            let stored = rings.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+            let stored = rings
+                .get(at..at + 8)
+                .and_then(|bytes| bytes.try_into().ok());
             *bucket = i64::from_be_bytes(stored.unwrap_or_default());
         }
         row.windows.push(window);

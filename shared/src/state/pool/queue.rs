@@ -80,8 +80,12 @@ struct Pass {
 impl Pool {
     pub(super) fn cancel(&mut self, session: &SessionId, cancel: Cancel) {
         let member = member(session, cancel.ticket);
-        let Some(model) = self.models.get_mut(cancel.model.position()) else { return };
-        let Some(waiter) = self.waiters.get(&member) else { return };
+        let Some(model) = self.models.get_mut(cancel.model.position()) else {
+            return;
+        };
+        let Some(waiter) = self.waiters.get(&member) else {
+            return;
+        };
         if model.queue.remove(&(waiter.score, member.clone())) {
             self.waiters.remove(&member);
         }
@@ -118,7 +122,10 @@ impl Pool {
             }
         }
         for cursor in cursors.values_mut() {
-            cursor.fresh.make_contiguous().sort_by_key(|fresh| fresh.waiter.score);
+            cursor
+                .fresh
+                .make_contiguous()
+                .sort_by_key(|fresh| fresh.waiter.score);
         }
 
         let mut pass = Pass::default();
@@ -136,18 +143,31 @@ impl Pool {
         reply
     }
 
-    fn pump(&mut self, session: &SessionId, cursors: &mut BTreeMap<usize, Cursor>, pass: &mut Pass, reply: &mut TickReply) {
+    fn pump(
+        &mut self,
+        session: &SessionId,
+        cursors: &mut BTreeMap<usize, Cursor>,
+        pass: &mut Pass,
+        reply: &mut TickReply,
+    ) {
         let mut n_granted = 0;
         while n_granted < GRANTS_MAX {
-            let Some((model, head)) = self.best_head(cursors) else { return };
-            let Some(cursor) = cursors.get_mut(&model) else { return };
+            let Some((model, head)) = self.best_head(cursors) else {
+                return;
+            };
+            let Some(cursor) = cursors.get_mut(&model) else {
+                return;
+            };
             let (owner, ticket, waiter) = match &head {
                 Head::Fresh => {
-                    let Some(fresh) = cursor.fresh.front() else { return };
+                    let Some(fresh) = cursor.fresh.front() else {
+                        return;
+                    };
                     (session.clone(), fresh.ticket, fresh.waiter.clone())
                 }
                 Head::Stored(entry) => {
-                    let known = parse_member(&entry.1).filter(|(owner, _)| self.sessions.contains_key(owner));
+                    let known = parse_member(&entry.1)
+                        .filter(|(owner, _)| self.sessions.contains_key(owner));
                     match (known, self.waiters.get(&entry.1)) {
                         (Some((owner, ticket)), Some(waiter)) => (owner, ticket, waiter.clone()),
                         _ => {
@@ -159,8 +179,15 @@ impl Pool {
                 }
             };
 
-            let is_caller_blocked = waiter.callers.iter().any(|&row| !self.row_admits(row, waiter.tokens, &pass.closed));
-            let picked = if is_caller_blocked { None } else { self.pick(model, &waiter, &pass.closed) };
+            let is_caller_blocked = waiter
+                .callers
+                .iter()
+                .any(|&row| !self.row_admits(row, waiter.tokens, &pass.closed));
+            let picked = if is_caller_blocked {
+                None
+            } else {
+                self.pick(model, &waiter, &pass.closed)
+            };
             if let Some(position) = picked {
                 n_granted += 1;
                 let grant = self.grant(model, position, &owner, ticket, &waiter);
@@ -205,7 +232,9 @@ impl Pool {
             let stored = self.models[model].queue.iter().nth(cursor.skipped);
             let fresh = cursor.fresh.front();
             let head = match (stored, fresh) {
-                (Some(stored), Some(fresh)) if fresh.waiter.score < stored.0 => (fresh.waiter.score, Head::Fresh),
+                (Some(stored), Some(fresh)) if fresh.waiter.score < stored.0 => {
+                    (fresh.waiter.score, Head::Fresh)
+                }
                 (Some(stored), _) => (stored.0, Head::Stored(stored.clone())),
                 (None, Some(fresh)) => (fresh.waiter.score, Head::Fresh),
                 (None, None) => continue,
@@ -218,10 +247,19 @@ impl Pool {
     }
 
     /// Puts a claim that was not granted into its queue, or rejects it.
-    fn enqueue(&mut self, session: &SessionId, model: usize, fresh: Fresh, pass: &mut Pass, reply: &mut TickReply) {
+    fn enqueue(
+        &mut self,
+        session: &SessionId,
+        model: usize,
+        fresh: Fresh,
+        pass: &mut Pass,
+        reply: &mut TickReply,
+    ) {
         if fresh.no_queue {
             let blocker = self.blocker(model, &fresh.waiter, pass);
-            let retry_ms = blocker.opens_at.map_or(RETRY_SLOT_MS, |at| (at - self.meta.now).max(0));
+            let retry_ms = blocker
+                .opens_at
+                .map_or(RETRY_SLOT_MS, |at| (at - self.meta.now).max(0));
             reply.rejected.push(Rejected {
                 ticket: fresh.ticket,
                 reason: RejectCode::Limit,
@@ -233,18 +271,31 @@ impl Pool {
         }
         let queue_max = self.catalog.queue_max as usize;
         if self.models[model].queue.len() >= queue_max {
-            let Some(tail) = self.models[model].queue.last().filter(|tail| tail.0 > fresh.waiter.score).cloned() else {
-                reply.rejected.push(rejected(fresh.ticket, (RejectCode::QueueFull, RowIndex(0), LimitKind::Concurrency)));
+            let Some(tail) = self.models[model]
+                .queue
+                .last()
+                .filter(|tail| tail.0 > fresh.waiter.score)
+                .cloned()
+            else {
+                reply.rejected.push(rejected(
+                    fresh.ticket,
+                    (RejectCode::QueueFull, RowIndex(0), LimitKind::Concurrency),
+                ));
                 return;
             };
             self.forget(model, &tail);
             if let Some((owner, ticket)) = parse_member(&tail.1) {
-                let shed = rejected(ticket, (RejectCode::Shed, RowIndex(0), LimitKind::Concurrency));
+                let shed = rejected(
+                    ticket,
+                    (RejectCode::Shed, RowIndex(0), LimitKind::Concurrency),
+                );
                 self.post(&owner, |mail| mail.rejected.push(shed));
             }
         }
         let member = member(session, fresh.ticket);
-        self.models[model].queue.insert((fresh.waiter.score, member.clone()));
+        self.models[model]
+            .queue
+            .insert((fresh.waiter.score, member.clone()));
         self.waiters.insert(member, fresh.waiter);
         reply.queued.push(Queued {
             ticket: fresh.ticket,
@@ -259,7 +310,11 @@ impl Pool {
     }
 
     /// Why waiting can never help: no candidate is left, or the estimate exceeds a limit of each of them.
-    fn never_fits(&self, model: usize, waiter: &Waiter) -> Option<(RejectCode, RowIndex, LimitKind)> {
+    fn never_fits(
+        &self,
+        model: usize,
+        waiter: &Waiter,
+    ) -> Option<(RejectCode, RowIndex, LimitKind)> {
         for &row in &waiter.callers {
             if let Some(kind) = self.too_large_for(row, waiter.tokens) {
                 return Some((RejectCode::TooLarge, row, kind));
@@ -268,7 +323,10 @@ impl Pool {
         let mut first = None;
         for index in self.allowed(model, waiter) {
             let rows = self.rows_of(index, &[]);
-            match rows.into_iter().find_map(|row| Some((row, self.too_large_for(row, waiter.tokens)?))) {
+            match rows
+                .into_iter()
+                .find_map(|row| Some((row, self.too_large_for(row, waiter.tokens)?)))
+            {
                 None => return None,
                 found => first = first.or(found),
             }
@@ -281,28 +339,44 @@ impl Pool {
 
     fn too_large_for(&self, row: RowIndex, tokens: u32) -> Option<LimitKind> {
         let windows = &self.rows[row.position()].windows;
-        let window = windows.iter().find(|window| window.cost(tokens) > window.limit)?;
+        let window = windows
+            .iter()
+            .find(|window| window.cost(tokens) > window.limit)?;
         Some(LimitKind::Window(window.kind))
     }
 
     fn allowed(&self, model: usize, waiter: &Waiter) -> Vec<CandidateIndex> {
-        let candidates = self.catalog.models.get(model).map(|model| model.candidates.as_slice()).unwrap_or_default();
-        let is_allowed = |index: &&CandidateIndex| waiter.allow.is_empty() || waiter.allow.contains(index);
+        let candidates = self
+            .catalog
+            .models
+            .get(model)
+            .map(|model| model.candidates.as_slice())
+            .unwrap_or_default();
+        let is_allowed =
+            |index: &&CandidateIndex| waiter.allow.is_empty() || waiter.allow.contains(index);
         candidates.iter().filter(is_allowed).copied().collect()
     }
 
     /// Closes the rows on which a blocked waiter lacks tokens: its own scope's if that is what blocks it.
-    fn close_rows(&self, model: usize, waiter: &Waiter, is_caller_blocked: bool, closed: &mut Closed) {
+    fn close_rows(
+        &self,
+        model: usize,
+        waiter: &Waiter,
+        is_caller_blocked: bool,
+        closed: &mut Closed,
+    ) {
         let rows: Vec<RowIndex> = if is_caller_blocked {
             waiter.callers.clone()
         } else {
-            self.allowed(model, waiter).into_iter().flat_map(|index| self.rows_of(index, &[])).collect()
+            self.allowed(model, waiter)
+                .into_iter()
+                .flat_map(|index| self.rows_of(index, &[]))
+                .collect()
         };
         for row in rows {
-            let lacks_tokens = self.rows[row.position()]
-                .windows
-                .iter()
-                .any(|window| window.kind.counts_tokens() && !window.has_room(window.cost(waiter.tokens)));
+            let lacks_tokens = self.rows[row.position()].windows.iter().any(|window| {
+                window.kind.counts_tokens() && !window.has_room(window.cost(waiter.tokens))
+            });
             if lacks_tokens {
                 closed.insert(row);
             }
@@ -328,7 +402,10 @@ impl Pool {
         let mut first: Option<Blocker> = None;
         for index in self.allowed(model, waiter) {
             let rows = self.rows_of(index, &[]);
-            let Some(blocker) = rows.into_iter().find_map(|row| self.row_blocker(row, waiter.tokens, pass)) else {
+            let Some(blocker) = rows
+                .into_iter()
+                .find_map(|row| self.row_blocker(row, waiter.tokens, pass))
+            else {
                 continue;
             };
             let is_earlier = match (&first, blocker.opens_at) {
@@ -340,7 +417,11 @@ impl Pool {
                 first = Some(blocker);
             }
         }
-        first.unwrap_or(Blocker { row: RowIndex(0), kind: LimitKind::Concurrency, opens_at: None })
+        first.unwrap_or(Blocker {
+            row: RowIndex(0),
+            kind: LimitKind::Concurrency,
+            opens_at: None,
+        })
     }
 
     fn row_blocker(&self, row: RowIndex, tokens: u32, pass: &mut Pass) -> Option<Blocker> {
@@ -349,12 +430,24 @@ impl Pool {
             let cost = window.cost(tokens);
             if !window.has_room(cost) {
                 pass.scans += 1;
-                let opens_at = if pass.scans <= SCANS_MAX { window.opens_at(cost) } else { Some(window.next_bucket_at()) };
-                return Some(Blocker { row, kind: LimitKind::Window(window.kind), opens_at });
+                let opens_at = if pass.scans <= SCANS_MAX {
+                    window.opens_at(cost)
+                } else {
+                    Some(window.next_bucket_at())
+                };
+                return Some(Blocker {
+                    row,
+                    kind: LimitKind::Window(window.kind),
+                    opens_at,
+                });
             }
         }
         let is_full = state.slots_max > 0 && state.held >= i64::from(state.slots_max);
-        is_full.then_some(Blocker { row, kind: LimitKind::Concurrency, opens_at: None })
+        is_full.then_some(Blocker {
+            row,
+            kind: LimitKind::Concurrency,
+            opens_at: None,
+        })
     }
 }
 
@@ -365,5 +458,11 @@ enum Head {
 }
 
 fn rejected(ticket: Ticket, (reason, row, kind): (RejectCode, RowIndex, LimitKind)) -> Rejected {
-    Rejected { ticket, reason, row, kind, retry_ms: RETRY_SLOT_MS }
+    Rejected {
+        ticket,
+        reason,
+        row,
+        kind,
+        retry_ms: RETRY_SLOT_MS,
+    }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    LEARNING_EMPTY_MS, Meta, Pool, REAPED_MAX, RENEWED_LATELY_MS, SESSION_TTL_MS, ServerClock, SessionState, Waiter,
-    queue,
+    LEARNING_EMPTY_MS, Meta, Pool, REAPED_MAX, RENEWED_LATELY_MS, SESSION_TTL_MS, ServerClock,
+    SessionState, Waiter, queue,
 };
 use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId};
@@ -21,18 +21,22 @@ impl Pool {
             return join_reply(Status::Done, &self.meta);
         }
         let mut next = self.begun(clock, catalog);
-        next.reap_all_expired();
         let older: Vec<(SessionId, i64)> = next
             .sessions
             .iter()
             .filter(|(_, session)| session.replica == boot.replica)
             .map(|(id, session)| (id.clone(), session.expires - SESSION_TTL_MS))
             .collect();
-        if older.iter().any(|(_, renewed)| next.meta.now - renewed < RENEWED_LATELY_MS) {
-            let meta = next.meta.clone();
-            self.keep_restart(&meta);
-            return join_reply(Status::Duplicate, &meta);
+        if older
+            .iter()
+            .any(|(_, renewed)| next.meta.now - renewed < RENEWED_LATELY_MS)
+        {
+            // Time is kept, alone of refused calls: there may be nobody else to move it until the name is free.
+            self.meta = next.meta;
+            return join_reply(Status::Duplicate, &self.meta);
         }
+        next.meta.tick += 1;
+        next.reap_all_expired();
         for (session, _) in older {
             next.reap(&session);
         }
@@ -53,15 +57,25 @@ impl Pool {
             return join_reply(Status::Done, &self.meta);
         }
         let mut next = self.begun(clock, catalog);
+        if next.catalog != *catalog {
+            // Indexes of another catalog would name other scopes: the replica must translate them first.
+            let meta = next.meta.clone();
+            self.keep_restart(&meta);
+            return join_reply(Status::Catalog, &meta);
+        }
+        next.meta.tick += 1;
         next.reap_all_expired();
         next.reap(&assert.predecessor);
         if next.is_learning() {
             // Somebody remembers an epoch before this one, so others may too.
-            next.meta.learning_until = next.meta.learning_until.max(next.meta.generation + SESSION_TTL_MS);
+            next.meta.learning_until = next
+                .meta
+                .learning_until
+                .max(next.meta.generation + SESSION_TTL_MS);
         }
         next.open(&assert.session, &assert.replica);
         for lease in &assert.leases {
-            for row in next.rows_of(lease.candidate, &lease.callers) {
+            for row in next.lease_rows(lease.model, lease.candidate, &lease.callers) {
                 next.rows[row.position()].held += i64::from(lease.count);
                 if let Some(session) = next.sessions.get_mut(&assert.session) {
                     *session.held.entry(row).or_insert(0) += i64::from(lease.count);
@@ -70,7 +84,7 @@ impl Pool {
         }
         for charge in &assert.charges {
             let charged_at = next.meta.now - charge.age_ms;
-            for row in next.rows_of(charge.candidate, &charge.callers) {
+            for row in next.lease_rows(charge.model, charge.candidate, &charge.callers) {
                 for window in &mut next.rows[row.position()].windows {
                     let by = if window.kind.counts_tokens() {
                         i64::try_from(charge.tokens).unwrap_or(i64::MAX)
@@ -85,7 +99,9 @@ impl Pool {
         }
         for waiter in &assert.waiters {
             let acquire = &waiter.acquire;
-            let Some(model) = next.models.get_mut(acquire.model.position()) else { continue };
+            let Some(model) = next.models.get_mut(acquire.model.position()) else {
+                continue;
+            };
             let score = queue::score(acquire.priority, waiter.sequence);
             let member = queue::member(&assert.session, acquire.ticket);
             model.queue.insert((score, member.clone()));
@@ -104,9 +120,15 @@ impl Pool {
     /// Ends a session that holds nothing. One that is unknown has ended already.
     pub fn bye(&mut self, clock: &ServerClock, session: &SessionId) -> JoinReply {
         let Some(meta) = self.advanced(clock) else {
-            return JoinReply { status: Status::NoEpoch, ..JoinReply::default() };
+            return JoinReply {
+                status: Status::NoEpoch,
+                ..JoinReply::default()
+            };
         };
-        let holds = self.sessions.get(session).is_some_and(|session| !session.held.is_empty());
+        let holds = self
+            .sessions
+            .get(session)
+            .is_some_and(|session| !session.held.is_empty());
         if holds {
             self.keep_restart(&meta);
             return join_reply(Status::Busy, &meta);
@@ -137,7 +159,6 @@ impl Pool {
                 next.install(catalog);
             }
         }
-        next.meta.tick += 1;
         next.rotate();
         next
     }
@@ -178,15 +199,21 @@ impl Pool {
     /// Longest dead first.
     fn expired(&self) -> Vec<SessionId> {
         let is_expired = |session: &SessionState| session.expires <= self.meta.now;
-        let mut expired: Vec<_> =
-            self.sessions.iter().filter(|(_, state)| is_expired(state)).map(|(id, state)| (state.expires, id)).collect();
+        let mut expired: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, state)| is_expired(state))
+            .map(|(id, state)| (state.expires, id))
+            .collect();
         expired.sort();
         expired.into_iter().map(|(_, id)| id.clone()).collect()
     }
 
     /// Its waiters vanish when they come to the head of their queue.
     fn reap(&mut self, session: &SessionId) {
-        let Some(state) = self.sessions.remove(session) else { return };
+        let Some(state) = self.sessions.remove(session) else {
+            return;
+        };
         for (row, held) in state.held {
             self.rows[row.position()].held -= held;
             self.meta.reclaimed += u64::try_from(held).unwrap_or(0);
@@ -230,7 +257,12 @@ impl Pool {
     }
 
     /// Keeps the batch's reply, renews the session, and empties its mailbox into the reply.
-    pub(super) fn conclude(&mut self, session: &SessionId, seq: u64, mut reply: TickReply) -> TickReply {
+    pub(super) fn conclude(
+        &mut self,
+        session: &SessionId,
+        seq: u64,
+        mut reply: TickReply,
+    ) -> TickReply {
         let meta = &self.meta;
         reply.tick = meta.tick;
         reply.now = meta.now;

@@ -2,25 +2,65 @@
 
 use super::{Pool, Waiter};
 use crate::catalog::LimitKind;
-use crate::ids::{CandidateIndex, RowIndex, SessionId, Ticket};
+use crate::ids::{CandidateIndex, ModelIndex, RowIndex, SessionId, Ticket};
 use crate::lease::Remaining;
 use crate::state::protocol::{Grant, OutcomeCode, Release};
 
 impl Pool {
     /// The rows of a lease: the key, the limited scopes above it, the caller's own. Empty for an unknown candidate.
     pub(super) fn rows_of(&self, candidate: CandidateIndex, callers: &[RowIndex]) -> Vec<RowIndex> {
-        let Some(candidate) = self.catalog.candidates.get(candidate.position()) else { return Vec::new() };
-        [candidate.key].iter().chain(&candidate.scopes).chain(callers).copied().collect()
+        let Some(candidate) = self.catalog.candidates.get(candidate.position()) else {
+            return Vec::new();
+        };
+        [candidate.key]
+            .iter()
+            .chain(&candidate.scopes)
+            .chain(callers)
+            .copied()
+            .collect()
+    }
+
+    /// The same, for what a session says it holds: empty unless the model has the candidate.
+    pub(super) fn lease_rows(
+        &self,
+        model: ModelIndex,
+        candidate: CandidateIndex,
+        callers: &[RowIndex],
+    ) -> Vec<RowIndex> {
+        let is_known = self
+            .catalog
+            .models
+            .get(model.position())
+            .is_some_and(|model| model.candidates.contains(&candidate));
+        if is_known {
+            self.rows_of(candidate, callers)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Charges every row of the lease; the caller has checked that all of them admit it.
-    pub(super) fn grant(&mut self, model: usize, position: usize, session: &SessionId, ticket: Ticket, waiter: &Waiter) -> Grant {
+    pub(super) fn grant(
+        &mut self,
+        model: usize,
+        position: usize,
+        session: &SessionId,
+        ticket: Ticket,
+        waiter: &Waiter,
+    ) -> Grant {
         let index = self.catalog.models[model].candidates[position];
-        let held = self.sessions.get_mut(session).map(|session| &mut session.held);
+        let held = self
+            .sessions
+            .get_mut(session)
+            .map(|session| &mut session.held);
         let mut no_session = std::collections::BTreeMap::new();
         let held = held.unwrap_or(&mut no_session);
         let candidate = &self.catalog.candidates[index.position()];
-        for row in [candidate.key].iter().chain(&candidate.scopes).chain(&waiter.callers) {
+        for row in [candidate.key]
+            .iter()
+            .chain(&candidate.scopes)
+            .chain(&waiter.callers)
+        {
             let state = &mut self.rows[row.position()];
             state.held += 1;
             state.grants += 1;
@@ -41,8 +81,10 @@ impl Pool {
 
     /// Ends a lease. A release of what the session does not hold is counted and has no effect at all.
     pub(super) fn settle(&mut self, session: &SessionId, release: &Release) {
-        let rows = self.rows_of(release.candidate, &release.callers);
-        let Some(state) = self.sessions.get_mut(session) else { return };
+        let rows = self.lease_rows(release.model, release.candidate, &release.callers);
+        let Some(state) = self.sessions.get_mut(session) else {
+            return;
+        };
         if rows.is_empty() || rows.iter().any(|row| !state.held.contains_key(row)) {
             self.meta.anomalies += 1;
             return;
@@ -76,10 +118,17 @@ impl Pool {
         for &row in callers {
             let state = &self.rows[row.position()];
             let mut push = |kind, left: i64| {
-                remaining.push(Remaining { row, kind, remaining: u64::try_from(left).unwrap_or(0) });
+                remaining.push(Remaining {
+                    row,
+                    kind,
+                    remaining: u64::try_from(left).unwrap_or(0),
+                });
             };
             if state.slots_max > 0 {
-                push(LimitKind::Concurrency, i64::from(state.slots_max) - state.held);
+                push(
+                    LimitKind::Concurrency,
+                    i64::from(state.slots_max) - state.held,
+                );
             }
             for window in &state.windows {
                 push(LimitKind::Window(window.kind), window.limit - window.total);

@@ -16,42 +16,60 @@ impl Pool {
 
     fn view_now(&self) -> View {
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
-        let scopes = self.catalog.rows.iter().zip(&self.rows).map(|(declared, row)| ScopeView {
-            kind: declared.kind,
-            name: declared.name.clone(),
-            held: count(row.held),
-            slots_max: (row.slots_max > 0).then_some(u64::from(row.slots_max)),
-            grants: row.grants,
-            windows: row
-                .windows
-                .iter()
-                .map(|window| WindowView {
-                    kind: window.kind.name().into(),
-                    used: count(window.total),
-                    limit: count(window.limit),
-                })
-                .collect(),
-        });
-        let models = self.catalog.models.iter().zip(&self.models).map(|(declared, model)| {
-            let mut by_priority: BTreeMap<u8, u64> = BTreeMap::new();
-            for (score, _) in &model.queue {
-                *by_priority.entry(queue::priority_of(*score)).or_insert(0) += 1;
-            }
-            ModelView {
-                name: declared.name.to_string(),
-                strategy: declared.strategy.name().into(),
-                queued: model.queue.len() as u64,
-                queued_by_priority: by_priority.into_iter().rev().collect(),
-            }
-        });
+        let scopes = self
+            .catalog
+            .rows
+            .iter()
+            .zip(&self.rows)
+            .map(|(declared, row)| ScopeView {
+                kind: declared.kind,
+                name: declared.name.clone(),
+                held: count(row.held),
+                slots_max: (row.slots_max > 0).then_some(u64::from(row.slots_max)),
+                grants: row.grants,
+                windows: row
+                    .windows
+                    .iter()
+                    .map(|window| WindowView {
+                        kind: window.kind.name().into(),
+                        used: count(window.total),
+                        limit: count(window.limit),
+                    })
+                    .collect(),
+            });
+        let models = self
+            .catalog
+            .models
+            .iter()
+            .zip(&self.models)
+            .map(|(declared, model)| {
+                let mut by_priority: BTreeMap<u8, u64> = BTreeMap::new();
+                for (score, _) in &model.queue {
+                    *by_priority.entry(queue::priority_of(*score)).or_insert(0) += 1;
+                }
+                ModelView {
+                    name: declared.name.to_string(),
+                    strategy: declared.strategy.name().into(),
+                    queued: model.queue.len() as u64,
+                    queued_by_priority: by_priority.into_iter().rev().collect(),
+                }
+            });
         // A lease touches many rows, but exactly one key.
         let is_key = |row: &crate::ids::RowIndex| {
-            self.catalog.rows.get(row.position()).is_some_and(|row| row.kind == crate::catalog::ScopeKind::Key)
+            self.catalog
+                .rows
+                .get(row.position())
+                .is_some_and(|row| row.kind == crate::catalog::ScopeKind::Key)
         };
         let sessions = self.sessions.iter().map(|(session, state)| SessionView {
             replica: state.replica.to_string(),
             session: session.to_string(),
-            held: state.held.iter().filter(|(row, _)| is_key(row)).map(|(_, held)| count(*held)).sum(),
+            held: state
+                .held
+                .iter()
+                .filter(|(row, _)| is_key(row))
+                .map(|(_, held)| count(*held))
+                .sum(),
             expires_in_ms: state.expires - self.meta.now,
         });
         View {

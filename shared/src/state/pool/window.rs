@@ -33,7 +33,11 @@ impl WindowState {
 
     /// What a request of `tokens` costs here.
     pub(super) fn cost(&self, tokens: u32) -> i64 {
-        if self.kind.counts_tokens() { i64::from(tokens) } else { 1 }
+        if self.kind.counts_tokens() {
+            i64::from(tokens)
+        } else {
+            1
+        }
     }
 
     /// Drops the buckets that have left the interval.

@@ -10,16 +10,25 @@ const OWN: &str = "unfit for shared state";
 
 /// Refuses a server that is too old, or that would evict counters when memory runs short.
 pub(super) async fn server(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let info: String = redis::cmd("INFO").arg("server").arg("memory").query_async(connection).await?;
+    let info: String = redis::cmd("INFO")
+        .arg("server")
+        .arg("memory")
+        .query_async(connection)
+        .await?;
     let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim).unwrap_or_default()
+        info.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
+            .unwrap_or_default()
     };
     let is_valkey = !field("valkey_version").is_empty();
     let version = field("redis_version");
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if !is_valkey && found < REQUIRED_VERSION {
-        return Err(unfit(format!("Redis {version} is too old; use Redis 7.0 or later, or Valkey")));
+        return Err(unfit(format!(
+            "Redis {version} is too old; use Redis 7.0 or later, or Valkey"
+        )));
     }
     let policy = field("maxmemory_policy");
     if !policy.is_empty() && policy != "noeviction" {

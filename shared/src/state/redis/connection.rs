@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, Value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind,
+    Value,
+};
 use tokio::sync::mpsc;
 
 use super::check;
@@ -30,16 +33,28 @@ impl Held {
         let separator = if url.contains('?') { '&' } else { '?' };
         // RESP3 lets wake-ups arrive on the same connection as replies, in order.
         let client = Client::open(format!("{url}{separator}protocol=resp3")).map_err(refused)?;
-        Ok(Self { client, connection: Mutex::default(), listener: Listener::default() })
+        Ok(Self {
+            client,
+            connection: Mutex::default(),
+            listener: Listener::default(),
+        })
     }
 
     /// Has this connection, and every one after it, pass on what is posted to `session`.
-    pub(super) async fn listen(&self, session: &SessionId, wake_ups: &mpsc::UnboundedSender<WakeUp>) -> Result<(), StateError> {
+    pub(super) async fn listen(
+        &self,
+        session: &SessionId,
+        wake_ups: &mpsc::UnboundedSender<WakeUp>,
+    ) -> Result<(), StateError> {
         let replaced = {
             let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
             listener.replace((session.clone(), wake_ups.clone()))
         };
-        if replaced.as_ref().is_some_and(|(before, _)| before == session) && self.current().is_some() {
+        if replaced
+            .as_ref()
+            .is_some_and(|(before, _)| before == session)
+            && self.current().is_some()
+        {
             return Ok(());
         }
         match self.current() {
@@ -63,7 +78,10 @@ impl Held {
     /// Sends one command. After an error whose outcome is unknown, the connection is made anew by the next call.
     pub(super) async fn query(&self, command: &Cmd) -> Result<Value, RedisError> {
         let mut connection = self.connected().await?;
-        let reply = connection.send_packed_command(command).await.and_then(|value| Ok(value.extract_error()?));
+        let reply = connection
+            .send_packed_command(command)
+            .await
+            .and_then(|value| Ok(value.extract_error()?));
         if let Err(error) = &reply
             && !matches!(error.kind(), ErrorKind::Server(ServerErrorKind::NoScript))
         {
@@ -73,11 +91,17 @@ impl Held {
     }
 
     fn current(&self) -> Option<MultiplexedConnection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn forget(&self) {
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     async fn connected(&self) -> Result<MultiplexedConnection, RedisError> {
@@ -92,7 +116,10 @@ impl Held {
                 pass_on(&listener, &push);
                 Ok::<(), ()>(())
             });
-        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
         check::server(&mut connection).await?;
         let listening = {
             let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,17 +128,24 @@ impl Held {
         if let Some(session) = listening {
             connection.subscribe(keys::channel(&session)).await?;
         }
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
+        *self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
         Ok(connection)
     }
 }
 
 fn pass_on(listener: &Listener, push: &PushInfo) {
-    let (PushKind::Message, [Value::BulkString(channel), Value::BulkString(message)]) = (&push.kind, &push.data[..]) else {
+    let (PushKind::Message, [Value::BulkString(channel), Value::BulkString(message)]) =
+        (&push.kind, &push.data[..])
+    else {
         return;
     };
     let session = std::str::from_utf8(channel).ok().and_then(keys::session_of);
-    let (Some(session), Ok(mail)) = (session, rmp_serde::from_slice::<Mail>(message)) else { return };
+    let (Some(session), Ok(mail)) = (session, rmp_serde::from_slice::<Mail>(message)) else {
+        return;
+    };
     let listener = listener.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((listening, wake_ups)) = listener.as_ref()
         && *listening == session

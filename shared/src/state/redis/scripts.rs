@@ -32,8 +32,9 @@ macro_rules! lua {
 }
 
 /// The rule files, in the order in which they build on each other. The clock's source comes before them.
-const RULES: [(&str, &str); 9] =
-    lua!["prelude", "clock", "window", "store", "strategy", "settle", "queue", "session", "catalog"];
+const RULES: [(&str, &str); 9] = lua![
+    "prelude", "clock", "window", "store", "strategy", "settle", "queue", "session", "catalog"
+];
 const MAINS: [(&str, &str); 6] = lua!["join", "tick", "boot", "assert", "bye", "audit"];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
@@ -61,9 +62,17 @@ impl Scripts {
         Self::compose("clock_test", Some(clock), edit)
     }
 
-    fn compose(clock_file: &str, clock: Option<TestClock>, edit: impl Fn(&str, &str) -> String) -> Self {
+    fn compose(
+        clock_file: &str,
+        clock: Option<TestClock>,
+        edit: impl Fn(&str, &str) -> String,
+    ) -> Self {
         let file = |files: &[(&str, &str)], name: &str| -> String {
-            files.iter().filter(|(file, _)| *file == name).map(|(file, source)| edit(file, source)).collect()
+            files
+                .iter()
+                .filter(|(file, _)| *file == name)
+                .map(|(file, source)| edit(file, source))
+                .collect()
         };
         let script = |mains: &[&str]| {
             // Without the shebang a script could run into undeclared keys, or half-run when memory is full.
@@ -92,7 +101,9 @@ impl Scripts {
     /// Tests' scripts take the clock as their last arguments.
     pub(super) fn append_clock(&self, command: &mut Cmd) {
         if let Some(clock) = &self.clock {
-            let clock = clock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let clock = clock
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             command.arg(clock.0).arg(clock.1.as_str());
         }
     }

@@ -12,6 +12,8 @@ if call('HEXISTS', SESSIONS, session) == 1 then
   return answer(DONE)
 end
 begin(ARGV[5])
+-- Indexes of another catalog would name other scopes: the replica must translate them first.
+if call('HGET', META, 'catalog') ~= ARGV[5] then return answer(CATALOG) end
 tick = tick + 1
 reap_expired()
 reap(predecessor)

@@ -15,7 +15,11 @@ local known = call('HGETALL', SESSIONS)
 for i = 1, #known, 2 do
   if decode(known[i + 1])[3] == replica then
     local renewed = tonumber(call('ZSCORE', EXPIRY, known[i])) - SESSION_TTL_MS
-    if now - renewed < RENEWED_LATELY_MS then return answer(DUPLICATE) end
+    if now - renewed < RENEWED_LATELY_MS then
+      -- Time is kept, alone of refused calls: there may be nobody else to move it until the name is free.
+      call('HSET', META, 'pool', pool_fields())
+      return answer(DUPLICATE)
+    end
     older[#older + 1] = known[i]
   end
 end

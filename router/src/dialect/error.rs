@@ -1,0 +1,183 @@
+//! Error bodies: the one shape clients get, and the many that providers send.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// An OpenAI error body: `{"error":{"message","type","param","code"}}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorBody<'a> {
+    pub message: &'a str,
+    pub kind: ErrorType,
+    pub param: Option<&'a str>,
+    pub code: Option<&'a str>,
+}
+
+/// The `type` of an error body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorType {
+    InvalidRequest,
+    Authentication,
+    Permission,
+    NotFound,
+    RateLimit,
+    InsufficientQuota,
+    Server,
+    ServiceUnavailable,
+}
+
+impl ErrorType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request_error",
+            Self::Authentication => "authentication_error",
+            Self::Permission => "permission_error",
+            Self::NotFound => "not_found_error",
+            Self::RateLimit => "rate_limit_error",
+            Self::InsufficientQuota => "insufficient_quota",
+            Self::Server => "server_error",
+            Self::ServiceUnavailable => "service_unavailable_error",
+        }
+    }
+}
+
+impl ErrorBody<'_> {
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::from(self.to_json())
+    }
+
+    pub(super) fn to_json(self) -> String {
+        let Self {
+            message,
+            kind,
+            param,
+            code,
+        } = self;
+        // All four keys are always there: SDKs read them without asking.
+        json!({"error": {"message": message, "type": kind.as_str(), "param": param, "code": code}})
+            .to_string()
+    }
+}
+
+/// What a provider said went wrong, whatever shape it said it in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamError {
+    pub message: String,
+    /// The error's `type`, or Gemini's `status`: `RESOURCE_EXHAUSTED`.
+    pub kind: Option<String>,
+    /// As text, also where the provider sends a number.
+    pub code: Option<String>,
+    /// The HTTP status that the error itself names, for those that arrive after a 200.
+    pub status: Option<u16>,
+}
+
+impl UpstreamError {
+    /// Reads the body of an error reply; `None` if it tells of no error.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        Self::of_body(&serde_json::from_slice(body).ok()?)
+    }
+
+    pub(super) fn of_body(body: &Value) -> Option<Self> {
+        // Gemini's OpenAI-compatible endpoint wraps its errors in an array.
+        let body = match body {
+            Value::Array(errors) => errors.first()?,
+            body => body,
+        };
+        Self::of_error(body.get("error")?)
+    }
+
+    /// Reads the value of an `error` field.
+    pub(super) fn of_error(error: &Value) -> Option<Self> {
+        let error = match error {
+            Value::Object(error) => error,
+            // Ollama sends the text alone.
+            Value::String(message) => {
+                return Some(Self {
+                    message: message.clone(),
+                    ..Self::default()
+                });
+            }
+            // A field that some providers fill in even when all is well.
+            _ => return None,
+        };
+        let text = |field: &str| match error.get(field)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let status = ["status", "code"]
+            .into_iter()
+            .filter_map(|field| text(field)?.parse().ok())
+            .find(|status| (400..600).contains(status));
+        Some(Self {
+            message: text("message").unwrap_or_default(),
+            kind: text("type").or_else(|| text("status")),
+            code: text("code"),
+            status,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_all_four_fields() {
+        let body = ErrorBody {
+            message: "no \"such\" model",
+            kind: ErrorType::NotFound,
+            param: Some("model"),
+            code: None,
+        };
+
+        let expected = r#"{"error":{"message":"no \"such\" model","type":"not_found_error","param":"model","code":null}}"#;
+        assert_eq!(body.to_bytes(), expected);
+    }
+
+    #[track_caller]
+    fn check(body: &str, message: &str, [kind, code, status]: [&str; 3]) {
+        let error = UpstreamError::parse(body.as_bytes()).unwrap();
+        let text = |text: Option<String>| text.unwrap_or_default();
+        assert_eq!(error.message, message);
+        assert_eq!(
+            [
+                text(error.kind),
+                text(error.code),
+                text(error.status.map(|status| status.to_string()))
+            ],
+            [kind, code, status]
+        );
+    }
+
+    #[test]
+    fn the_shapes_of_all_providers_are_understood() {
+        check(
+            r#"{"error":{"message":"slow","type":"rate_limit_error","param":null,"code":"slow_down"}}"#,
+            "slow",
+            ["rate_limit_error", "slow_down", ""],
+        );
+        check(
+            r#"[{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}]"#,
+            "m",
+            ["RESOURCE_EXHAUSTED", "429", "429"],
+        );
+        check(r#"{"error":"server busy"}"#, "server busy", ["", "", ""]);
+        check(
+            r#"{"error":{"code":"1302","message":"m"}}"#,
+            "m",
+            ["", "1302", ""],
+        );
+    }
+
+    #[test]
+    fn a_reply_without_an_error_tells_of_none() {
+        for body in [
+            r#"{"error":null,"choices":[]}"#,
+            r#"{"choices":[]}"#,
+            "[]",
+            "<html>",
+        ] {
+            assert_eq!(UpstreamError::parse(body.as_bytes()), None, "{body}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! How many tokens a request may cost, before anyone counted them.
+
+use serde_json::{Map, Value};
+use shared::units::clamp_tokens;
+
+use super::{Ask, FieldValue};
+use crate::dialect::tokens::{TOKENIZED_BYTES_MAX, clamp_length, estimate_tokens};
+use crate::dialect::{Endpoint, TokenCounter};
+
+/// Output of a request that sets no limit on it.
+const OUTPUT_TOKENS_DEFAULT: i64 = 1024;
+
+/// What a chat costs beside its text: role and delimiters of each message, and the beginning of the answer.
+const TOKENS_PER_MESSAGE: u32 = 4;
+const TOKENS_PER_CHAT: u32 = 3;
+
+/// An image of 1024 × 1024 at high detail, by OpenAI's published rule. The bytes of an attachment say nothing.
+const TOKENS_PER_ATTACHMENT: u32 = 765;
+
+/// Prompt + answers × (`max_completion_tokens` | `max_tokens` | 1024).
+pub(super) fn tokens(ask: &Ask, tokens: &TokenCounter, overrides: &Map<String, Value>) -> u32 {
+    let prompt = i64::from(ask.prompt_tokens(tokens));
+    if ask.endpoint == Endpoint::Embeddings {
+        return clamp_tokens(prompt);
+    }
+    let field = |name: &str| match overrides.get(name) {
+        Some(value) => value.as_i64(),
+        None => ask.field(name).and_then(FieldValue::integer),
+    };
+    // LM Studio and llama.cpp take -1 for no limit.
+    let limit = |name: &str| field(name).filter(|&limit| limit > 0);
+
+    let output = limit("max_completion_tokens")
+        .or_else(|| limit("max_tokens"))
+        .unwrap_or(OUTPUT_TOKENS_DEFAULT);
+    let n_choices = field("n").max(field("best_of")).unwrap_or(1).max(1);
+    let output = output
+        .saturating_mul(n_choices)
+        .saturating_mul(n_prompts(ask));
+    clamp_tokens(prompt.saturating_add(output))
+}
+
+pub(super) fn prompt_tokens(ask: &Ask, tokens: &TokenCounter) -> u32 {
+    let text = &ask.object.text;
+    let n_strings = clamp_length(text.strings.len());
+
+    let mut total = clamp_length(text.n_numbers);
+    total = total.saturating_add(match text.n_bytes > TOKENIZED_BYTES_MAX {
+        true => estimate_tokens(text.n_bytes),
+        false => count_strings(ask, tokens),
+    });
+    let n_attachments = clamp_length(text.n_attachments);
+    total = total.saturating_add(n_attachments.saturating_mul(TOKENS_PER_ATTACHMENT));
+    if ask.endpoint == Endpoint::ChatCompletions {
+        total = total
+            .saturating_add(n_strings.saturating_mul(TOKENS_PER_MESSAGE))
+            .saturating_add(TOKENS_PER_CHAT);
+        // Providers put the schemas into the prompt in a shorter form of their own.
+        for name in ["tools", "functions", "response_format"] {
+            let raw = ask.field(name).map(FieldValue::raw).unwrap_or_default();
+            total = total.saturating_add(tokens.count(&String::from_utf8_lossy(raw)));
+        }
+    }
+    clamp_tokens(i64::from(total))
+}
+
+fn count_strings(ask: &Ask, tokens: &TokenCounter) -> u32 {
+    let spans = ask.object.text.strings.iter();
+    let raws = spans.filter_map(|span| ask.body.get(span.clone()));
+    raws.fold(0, |total: u32, raw| {
+        total.saturating_add(tokens.count_json_string(raw))
+    })
+}
+
+/// Completions take several prompts at once, and answer each.
+fn n_prompts(ask: &Ask) -> i64 {
+    if ask.endpoint != Endpoint::Completions {
+        return 1;
+    }
+    let n_prompts = match ask.object.text.strings.len() {
+        // One list of token ids, or a list of such lists: there are no strings in which a bracket could stand.
+        0 => {
+            let raw = ask.field("prompt").map(FieldValue::raw).unwrap_or_default();
+            let n_lists = raw.iter().filter(|&&byte| byte == b'[').count();
+            n_lists.saturating_sub(1)
+        }
+        n_strings => n_strings,
+    };
+    i64::try_from(n_prompts).unwrap_or(i64::MAX).max(1)
+}

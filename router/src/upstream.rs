@@ -1,0 +1,194 @@
+//! The HTTP client towards providers; the only place that knows `reqwest`.
+//!
+//! Sends one attempt and classifies how it went. Whether to try again, and where, is the pipeline's decision.
+
+mod classify;
+mod headers;
+mod reply;
+mod retry_after;
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use reqwest::redirect;
+use shared::config::Timeouts;
+use shared::secret::Secret;
+use thiserror::Error;
+use tokio::time::Instant;
+
+pub use classify::{Disposition, classify};
+pub use reply::{BodyError, UpstreamReply};
+
+use crate::dialect::Endpoint;
+
+/// Shorter than the 5 s after which uvicorn and Node close idle connections, and all the more than a proxy's
+/// minute: a request never meets a connection that its upstream is just closing.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// One pool of connections to all upstreams.
+///
+/// HTTP/1.1 only: over HTTP/2, hyper keeps a single connection per host, and hundreds of long streams would queue
+/// for its stream limit. No redirects (a key stays with its origin), no proxy, no decompression.
+#[derive(Clone, Debug)]
+pub struct UpstreamClient {
+    client: reqwest::Client,
+    idle: Duration,
+    total: Duration,
+}
+
+#[derive(Debug, Error)]
+#[error("cannot set up the client for upstreams: {0}")]
+pub struct ClientError(String);
+
+/// One try at one candidate.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// The provider's, without a trailing slash.
+    pub base_url: &'a str,
+    /// The provider's, added to each of its requests; they win over all others.
+    pub provider_headers: &'a [(String, Secret<String>)],
+    pub secret: &'a Secret<String>,
+    pub endpoint: Endpoint,
+    pub body: &'a Bytes,
+    pub request_id: &'a str,
+    /// What the client sent; only what is on the allow-list goes on.
+    pub client_headers: &'a HeaderMap,
+    /// Until the response headers, and then until the first byte of the body.
+    pub first_byte: Duration,
+}
+
+/// Why an attempt got no response.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SendError {
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The configuration makes no request: a base URL that is none, a header value with a line break.
+    #[error("cannot build the request: {0}")]
+    Unbuildable(String),
+    /// The connection closed before any of the request was written to it.
+    #[error("the connection was closed before the request was sent")]
+    Closed,
+    #[error("no response within {0:?}")]
+    Timeout(Duration),
+    /// The request may have arrived, and may have been billed.
+    #[error("the connection broke before a response: {0}")]
+    Reset(String),
+    /// Its bytes could be neither read here nor passed on under the headers that the client gets.
+    #[error("the response is encoded as `{0}`, which was not asked for")]
+    Encoded(String),
+}
+
+impl SendError {
+    /// Whether nothing of the request reached the provider: every charge can be refunded.
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Unbuildable(_) | Self::Closed => true,
+            Self::Timeout(_) | Self::Reset(_) | Self::Encoded(_) => false,
+        }
+    }
+
+    fn of(error: reqwest::Error) -> Self {
+        // A URL can hold a credential.
+        let error = error.without_url();
+        if error.is_connect() {
+            return Self::Connect(causes(&error));
+        }
+        if error.is_builder() {
+            return Self::Unbuildable(causes(&error));
+        }
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let is_canceled = |error: &hyper::Error| error.is_canceled();
+            if error.downcast_ref().is_some_and(is_canceled) {
+                return Self::Closed;
+            }
+            cause = error.source();
+        }
+        Self::Reset(causes(&error))
+    }
+}
+
+impl UpstreamClient {
+    /// # Errors
+    ///
+    /// No root certificates on this machine, or no TLS.
+    pub fn new(timeouts: &Timeouts) -> Result<Self, ClientError> {
+        let client = reqwest::Client::builder()
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(timeouts.connect)
+            .tcp_nodelay(true)
+            .tcp_keepalive(TCP_KEEPALIVE)
+            .pool_idle_timeout(POOL_IDLE)
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| ClientError(causes(&error)))?;
+        Ok(Self {
+            client,
+            idle: timeouts.idle,
+            total: timeouts.total,
+        })
+    }
+
+    /// Sends `attempt` and waits for the response's headers; whatever its status, a response is `Ok`.
+    ///
+    /// A pooled connection that turns out closed before the request was written is replaced once, unseen. Once
+    /// something was written nothing is sent again: it could be executed, and counted by the provider, twice.
+    ///
+    /// Dropping the future, or later the reply, closes the connection, which is how a provider learns to stop.
+    ///
+    /// # Errors
+    ///
+    /// No response: see [`SendError`].
+    pub async fn send(&self, attempt: Attempt<'_>) -> Result<UpstreamReply, SendError> {
+        let started = Instant::now();
+        let url = format!("{}{}", attempt.base_url, attempt.endpoint.path());
+        let request = self
+            .client
+            .post(url)
+            .headers(headers::for_upstream(&attempt)?)
+            .body(attempt.body.clone());
+
+        let first_byte = started + attempt.first_byte;
+        let response = tokio::time::timeout_at(first_byte, request.send())
+            .await
+            .map_err(|_| SendError::Timeout(attempt.first_byte))?
+            .map_err(SendError::of)?;
+
+        if let Some(encoding) = headers::encoding(response.headers()) {
+            return Err(SendError::Encoded(encoding));
+        }
+        Ok(UpstreamReply::new(
+            response,
+            reply::Deadlines {
+                first_byte,
+                idle: self.idle,
+                total: started + self.total,
+            },
+        ))
+    }
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Headers towards providers and back: built from lists of what may pass, never copied.
+
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_TYPE, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+};
+use http::{HeaderMap, header};
+use shared::secret::Secret;
+
+use super::{Attempt, SendError};
+
+/// Of a client's headers, those that reach the provider. No credential, cookie or organisation is among them.
+const FROM_CLIENT: [HeaderName; 3] = [
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
+/// Of a provider's headers, those that reach the client. Its rate limits are the key's, not the client's.
+const TO_CLIENT: [HeaderName; 3] = [
+    CONTENT_TYPE,
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
+];
+
+/// The client gets our request id under the usual name, and the provider's under this one.
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Framing and hop-by-hop headers belong to the connection; no configuration sets them.
+const OF_THE_CONNECTION: [HeaderName; 8] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    TE,
+    TRAILER,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    // What comes back is passed on as it is, so it must be readable.
+    ACCEPT_ENCODING,
+];
+
+const AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
+
+pub(super) fn for_upstream(attempt: &Attempt<'_>) -> Result<HeaderMap, SendError> {
+    let mut headers = HeaderMap::with_capacity(16);
+    for name in FROM_CLIENT {
+        if let Some(value) = attempt.client_headers.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_static("application/json, text/event-stream"),
+    );
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    if let Ok(request_id) = HeaderValue::from_str(attempt.request_id) {
+        headers.insert(REQUEST_ID, request_id);
+    }
+    let bearer = Secret::new(format!("Bearer {}", attempt.secret.expose()));
+    headers.insert(AUTHORIZATION, secret_value("authorization", &bearer)?);
+
+    for (name, value) in attempt.provider_headers {
+        let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
+            return Err(SendError::Unbuildable(format!(
+                "`{name}` cannot be a header's name"
+            )));
+        };
+        if !OF_THE_CONNECTION.contains(&header) {
+            headers.insert(header, secret_value(name, value)?);
+        }
+    }
+    Ok(headers)
+}
+
+fn secret_value(name: &str, value: &Secret<String>) -> Result<HeaderValue, SendError> {
+    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+        SendError::Unbuildable(format!("the value of `{name}` cannot be sent in a header"))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+pub(super) fn for_client(upstream: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for name in TO_CLIENT {
+        if let Some(value) = upstream.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    let request_id = upstream
+        .get(&REQUEST_ID)
+        .or_else(|| upstream.get("apim-request-id"));
+    if let Some(value) = request_id {
+        headers.insert(UPSTREAM_REQUEST_ID, value.clone());
+    }
+    headers
+}
+
+/// The encoding of a body that should have none.
+pub(super) fn encoding(upstream: &HeaderMap) -> Option<String> {
+    let value = upstream.get(CONTENT_ENCODING)?;
+    let encoding = String::from_utf8_lossy(value.as_bytes())
+        .trim()
+        .to_lowercase();
+    (!encoding.is_empty() && encoding != "identity").then_some(encoding)
+}
+
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    let media_type = value.and_then(|value| value.as_bytes().split(|&byte| byte == b';').next());
+    media_type.is_some_and(|media_type| {
+        media_type
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"text/event-stream")
+    })
+}

@@ -1,0 +1,132 @@
+//! A provider's response while its body comes in.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::{causes, headers, retry_after};
+
+/// A response whose headers have arrived; dropping it before its end closes the connection.
+pub struct UpstreamReply {
+    pub status: StatusCode,
+    /// Those that may go to the client, under the names that it may see.
+    pub headers: HeaderMap,
+    /// When the provider said to come back.
+    pub retry_after: Option<Duration>,
+    is_event_stream: bool,
+    response: reqwest::Response,
+    deadlines: Deadlines,
+    has_begun: bool,
+}
+
+/// Until when to wait for the body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    pub(super) first_byte: Instant,
+    /// Between two chunks.
+    pub(super) idle: Duration,
+    pub(super) total: Instant,
+}
+
+/// Why a body did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BodyError {
+    #[error("no first byte in time")]
+    FirstByteTimeout,
+    #[error("nothing came for {0:?}")]
+    IdleTimeout(Duration),
+    #[error("the answer took too long as a whole")]
+    TotalTimeout,
+    #[error("the connection broke: {0}")]
+    Reset(String),
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+impl UpstreamReply {
+    pub(super) fn new(response: reqwest::Response, deadlines: Deadlines) -> Self {
+        Self {
+            status: response.status(),
+            headers: headers::for_client(response.headers()),
+            retry_after: retry_after::retry_after(response.headers()),
+            is_event_stream: headers::is_event_stream(response.headers()),
+            response,
+            deadlines,
+            has_begun: false,
+        }
+    }
+
+    /// Whether the body is a stream of events. A provider may answer a request for one with a plain document, which
+    /// then mostly is an error.
+    pub fn is_event_stream(&self) -> bool {
+        self.is_event_stream
+    }
+
+    /// The next bytes of the body; `None` after its proper end.
+    ///
+    /// May be dropped and called again: no bytes are lost.
+    pub async fn next_chunk(&mut self) -> Option<Result<Bytes, BodyError>> {
+        let Deadlines {
+            first_byte,
+            idle,
+            total,
+        } = self.deadlines;
+        let (deadline, error) = match self.has_begun {
+            false => (first_byte, BodyError::FirstByteTimeout),
+            true => (Instant::now() + idle, BodyError::IdleTimeout(idle)),
+        };
+        let (deadline, error) = match deadline > total {
+            true => (total, BodyError::TotalTimeout),
+            false => (deadline, error),
+        };
+        match tokio::time::timeout_at(deadline, self.response.chunk()).await {
+            Err(_) => Some(Err(error)),
+            Ok(Ok(chunk)) => {
+                self.has_begun = true;
+                chunk.map(Ok)
+            }
+            Ok(Err(error)) => Some(Err(BodyError::Reset(causes(&error.without_url())))),
+        }
+    }
+
+    /// The whole body, of at most `len_max` bytes.
+    ///
+    /// # Errors
+    ///
+    /// A body that is longer, late, or cut.
+    pub async fn read_all(mut self, len_max: usize) -> Result<Bytes, BodyError> {
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        while let Some(chunk) = self.next_chunk().await {
+            let chunk = chunk?;
+            if first.len() + rest.len() + chunk.len() > len_max {
+                return Err(BodyError::TooLong(len_max));
+            }
+            match first.is_empty() {
+                true => first = chunk,
+                false => rest.extend_from_slice(&chunk),
+            }
+        }
+        // Most bodies arrive in one piece, which is not copied.
+        if rest.is_empty() {
+            return Ok(first);
+        }
+        let mut body = BytesMut::with_capacity(first.len() + rest.len());
+        body.extend_from_slice(&first);
+        body.extend_from_slice(&rest);
+        Ok(body.freeze())
+    }
+}
+
+impl fmt::Debug for UpstreamReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamReply")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}

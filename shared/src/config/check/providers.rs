@@ -1,0 +1,161 @@
+//! Rules for providers and their keys.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Checker;
+use super::names::Alphabet;
+use crate::config::error::Problem;
+use crate::config::{Dialect, Key, Provider, raw};
+use crate::secret::Secret;
+
+/// What the router sets itself on each upstream request.
+const HEADERS_RESERVED: [&str; 8] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Checker<'_> {
+    pub(super) fn providers(&mut self, providers: Vec<raw::Provider>) -> Vec<Provider> {
+        if providers.is_empty() {
+            self.refuse(Problem::new(
+                "providers",
+                "must name at least one provider",
+                "add one with `name`, `dialect`, `base_url` and `keys`",
+            ));
+        }
+        let mut names = HashMap::new();
+        let mut checked = Vec::with_capacity(providers.len());
+        for (index, provider) in providers.into_iter().enumerate() {
+            let place = format!("providers[{index}]");
+            self.unique(&mut names, &format!("{place}.name"), &provider.name);
+            checked.push(self.provider(&place, provider));
+        }
+        checked
+    }
+
+    fn provider(&mut self, place: &str, provider: raw::Provider) -> Provider {
+        let raw::Provider {
+            name,
+            dialect,
+            base_url,
+            headers,
+            limits,
+            keys,
+        } = provider;
+        self.name(&format!("{place}.name"), &name, Alphabet::Word);
+        let dialects = [("openai_chat", Dialect::OpenaiChat)];
+        Provider {
+            name: name.into(),
+            dialect: self.choice(&format!("{place}.dialect"), &dialect, &dialects),
+            base_url: self.base_url(&format!("{place}.base_url"), &base_url),
+            headers: self.headers(place, headers),
+            limits: self.limits(place, &limits),
+            keys: self.keys(place, keys),
+        }
+    }
+
+    /// Without a trailing slash.
+    ///
+    /// A URL that holds an `@` may hold a password, and is not shown.
+    fn base_url(&mut self, setting: &str, text: &str) -> String {
+        let remedy = "write `https://api.openai.com/v1`";
+        let problem = match url::Url::parse(text) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                Problem::new(setting, "must begin with http:// or https://", remedy)
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => Problem::new(
+                setting,
+                "must hold no user name or password",
+                "give credentials as `keys` or `headers`",
+            ),
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => Problem::new(
+                setting,
+                "must hold no `?` or `#` part",
+                "end it with the path",
+            ),
+            Ok(url) => return url.as_str().trim_end_matches('/').to_owned(),
+            Err(reason) => Problem::new(setting, format!("must be a URL ({reason})"), remedy),
+        };
+        let may_hold_credentials = text.contains(['@', '?', '#']);
+        self.refuse(if may_hold_credentials {
+            problem
+        } else {
+            problem.with_value(text)
+        });
+        String::new()
+    }
+
+    fn headers(
+        &mut self,
+        place: &str,
+        headers: BTreeMap<String, String>,
+    ) -> Vec<(String, Secret<String>)> {
+        let mut names = HashMap::new();
+        let mut checked = Vec::with_capacity(headers.len());
+        for (name, value) in headers {
+            let setting = format!("{place}.headers.{name}");
+            let name = name.to_ascii_lowercase();
+            if !is_header_name(&name) {
+                self.refuse(Problem::new(
+                    setting.as_str(),
+                    "is not a header name",
+                    "use letters, digits and dashes",
+                ));
+            }
+            if HEADERS_RESERVED.contains(&name.as_str()) {
+                self.refuse(Problem::new(
+                    setting.as_str(),
+                    "must not be set, for the router sets it itself",
+                    "take it out; credentials belong into `keys`",
+                ));
+            }
+            self.unique(&mut names, &setting, &name);
+            let value = self.secret(&setting, value);
+            checked.push((name, value));
+        }
+        checked
+    }
+
+    fn keys(&mut self, place: &str, keys: Vec<raw::Key>) -> Vec<Key> {
+        if keys.is_empty() {
+            self.refuse(Problem::new(
+                format!("{place}.keys"),
+                "must name at least one key",
+                "add `{ name: main, secret: env:NAME }`; any secret will do where the provider asks for none",
+            ));
+        }
+        let mut names = HashMap::new();
+        let mut checked = Vec::with_capacity(keys.len());
+        for (index, key) in keys.into_iter().enumerate() {
+            let raw::Key {
+                name,
+                secret,
+                weight,
+                limits,
+            } = key;
+            let place = format!("{place}.keys[{index}]");
+            let setting = format!("{place}.name");
+            self.name(&setting, &name, Alphabet::Word);
+            self.unique(&mut names, &setting, &name);
+            checked.push(Key {
+                name: name.into(),
+                secret: self.secret(&format!("{place}.secret"), secret),
+                weight: self.weight(&format!("{place}.weight"), weight),
+                limits: self.limits(&place, &limits),
+            });
+        }
+        checked
+    }
+}
+
+/// A token of RFC 9110 §5.6.2.
+fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
+}

@@ -1,0 +1,154 @@
+//! What this replica admitted lately, for a store that lost its windows.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::{Catalog, WindowKind};
+use crate::ids::{CandidateIndex, ModelIndex, RowIndex, Ticket};
+use crate::state::protocol::AssertedCharge;
+
+/// How long single admissions are remembered: a minute's ring.
+const REMEMBERED_MS: u64 = 61_000;
+/// Admissions this young keep the resolution of the second's ring.
+const FINE_MS: u64 = 1_200;
+const FINE_BUCKET_MS: u64 = 25;
+const COARSE_BUCKET_MS: u64 = 500;
+const DAY_BUCKET_MS: u64 = 15 * 60 * 1000;
+const DAY_MS: u64 = 98 * DAY_BUCKET_MS;
+
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    /// By this machine's boot-time clock.
+    pub(super) at_ms: u64,
+    /// Of the store, when it granted.
+    pub(super) generation: i64,
+    pub(super) tick: u64,
+    pub(super) scopes: Scopes,
+    pub(super) requests: u32,
+    pub(super) tokens: u32,
+}
+
+/// What an admission was charged to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Scopes {
+    pub(super) model: ModelIndex,
+    pub(super) candidate: CandidateIndex,
+    pub(super) callers: Vec<RowIndex>,
+}
+
+/// Keeps nothing where nothing has a window.
+#[derive(Debug)]
+pub(super) struct Memory {
+    has_windows: bool,
+    has_days: bool,
+    lately: BTreeMap<Ticket, Admission>,
+    /// Sums of what is older, per quarter of an hour.
+    days: BTreeMap<(u64, Scopes), (u32, u64)>,
+}
+
+impl Memory {
+    pub(super) fn new(catalog: &Catalog) -> Self {
+        let is_daily = |code| WindowKind::from_code(code).is_some_and(WindowKind::is_daily);
+        let mut windows = catalog.rows.iter().flat_map(|row| &row.windows);
+        Self {
+            has_windows: catalog.has_windows(),
+            has_days: windows.any(|window| is_daily(window.kind)),
+            lately: BTreeMap::new(),
+            days: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn admitted(&mut self, ticket: Ticket, admission: Admission) {
+        if self.has_windows {
+            self.prune(admission.at_ms);
+            self.lately.insert(ticket, admission);
+        }
+    }
+
+    /// Corrects an admission by what really happened.
+    pub(super) fn settled(&mut self, ticket: Ticket, tokens: u32, is_unsent: bool) {
+        if is_unsent {
+            self.lately.remove(&ticket);
+        } else if let Some(admission) = self.lately.get_mut(&ticket) {
+            admission.tokens = tokens;
+        }
+    }
+
+    /// The charges that a store of `generation`, which knows the first `base` ticks of earlier ones, may have lost.
+    pub(super) fn lost(&self, generation: i64, base: u64, now_ms: u64) -> Vec<AssertedCharge> {
+        // Summed per bucket, and as young as the youngest of it: what drains late is safe.
+        let mut sums: BTreeMap<(bool, u64, &Scopes), (u64, u32, u64)> = BTreeMap::new();
+        let lost =
+            |admission: &&Admission| admission.generation != generation && admission.tick > base;
+        for admission in self.lately.values().filter(lost) {
+            let is_fine = now_ms.saturating_sub(admission.at_ms) < FINE_MS;
+            let width = if is_fine {
+                FINE_BUCKET_MS
+            } else {
+                COARSE_BUCKET_MS
+            };
+            let sum = sums
+                .entry((is_fine, admission.at_ms / width, &admission.scopes))
+                .or_default();
+            sum.0 = sum.0.max(admission.at_ms);
+            sum.1 += admission.requests;
+            sum.2 += u64::from(admission.tokens);
+        }
+        let charge = |scopes: &Scopes, at_ms: u64, requests, tokens, days_only| AssertedCharge {
+            model: scopes.model,
+            candidate: scopes.candidate,
+            callers: scopes.callers.clone(),
+            age_ms: i64::try_from(now_ms.saturating_sub(at_ms)).unwrap_or(i64::MAX),
+            requests,
+            tokens,
+            days_only,
+        };
+        let lately = sums
+            .into_iter()
+            .map(|((_, _, scopes), (at_ms, requests, tokens))| {
+                charge(scopes, at_ms, requests, tokens, false)
+            });
+        // The sums do not know their ticks: a store that lost nothing of them is charged twice, which is safe too.
+        let days = self
+            .days
+            .iter()
+            .map(|((bucket, scopes), (requests, tokens))| {
+                charge(
+                    scopes,
+                    (bucket + 1) * DAY_BUCKET_MS - 1,
+                    *requests,
+                    *tokens,
+                    true,
+                )
+            });
+        lately.chain(days).collect()
+    }
+
+    fn prune(&mut self, now_ms: u64) {
+        while let Some(oldest) = self.lately.first_entry() {
+            if now_ms.saturating_sub(oldest.get().at_ms) < REMEMBERED_MS {
+                break;
+            }
+            let Admission {
+                at_ms,
+                scopes,
+                requests,
+                tokens,
+                ..
+            } = oldest.remove();
+            if self.has_days {
+                let sum = self
+                    .days
+                    .entry((at_ms / DAY_BUCKET_MS, scopes))
+                    .or_default();
+                sum.0 += requests;
+                sum.1 += u64::from(tokens);
+            }
+        }
+        while let Some(oldest) = self.days.first_entry() {
+            if now_ms.saturating_sub(oldest.key().0 * DAY_BUCKET_MS) < DAY_MS {
+                break;
+            }
+            oldest.remove();
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! The scripts against the machine: the same random operations, the same replies, the same state.
+
+use std::sync::{Arc, Mutex};
+
+use fastrand::Rng;
+use shared::catalog::Catalog;
+use shared::config::Config;
+use shared::ids::SessionId;
+use shared::state::SharedState;
+use shared::state::pool::{Pool, ServerClock};
+use shared::state::protocol::{Boot, JoinReply, Mail, Status, TickReply};
+use shared::state::redis::{RedisState, Scripts, TestClock};
+use tokio::sync::mpsc;
+
+use super::server::RedisServer;
+use super::world::{self, Member};
+
+/// How often each interesting thing happened: a comparison that never met it proves nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) ticks: u64,
+    pub(crate) grants: u64,
+    pub(crate) handed_over: u64,
+    pub(crate) queued: u64,
+    pub(crate) rejected: [u64; 5],
+    pub(crate) statuses: [u64; 8],
+    pub(crate) asserts: u64,
+    pub(crate) restarts: u64,
+    pub(crate) flushes: u64,
+    pub(crate) recatalogued: u64,
+    pub(crate) dumps: u64,
+}
+
+pub(crate) struct Comparison {
+    redis: RedisState,
+    url: String,
+    clock: TestClock,
+    config: Arc<Mutex<Config>>,
+    pool: Pool,
+    catalog: Catalog,
+    rng: Rng,
+    seed: u64,
+    tickets: u64,
+    sessions: u64,
+    members: Vec<Member>,
+    dead: Vec<Member>,
+    pub(crate) tally: Tally,
+}
+
+impl Comparison {
+    pub(crate) fn new(url: &str, seed: u64, edit: impl Fn(&str, &str) -> String) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let config = Arc::new(Mutex::new(world::config(&mut rng)));
+        let clock: TestClock = Arc::new(Mutex::new((1_700_000_000_000, String::from("aa"))));
+        let declared = Arc::clone(&config);
+        let redis = RedisState::with_scripts(
+            url,
+            Scripts::for_tests(Arc::clone(&clock), edit),
+            move |previous| Catalog::succeed(&declared.lock().unwrap(), previous),
+        );
+        Self {
+            redis: redis.unwrap(),
+            url: url.to_owned(),
+            clock,
+            config,
+            pool: Pool::default(),
+            catalog: Catalog::default(),
+            rng,
+            seed,
+            tickets: 0,
+            sessions: 0,
+            members: Vec::new(),
+            dead: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Runs `ticks` ticks; the first difference ends it.
+    pub(crate) async fn run(&mut self, ticks: u64) -> Result<(), String> {
+        for replica in 0..3 {
+            self.boot(format!("replica-{replica}")).await?;
+        }
+        while self.tally.ticks < ticks {
+            self.pass_time();
+            self.upset().await?;
+            self.tick().await?;
+            if self.tally.ticks % 10 == 0 {
+                self.compare_state().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pass_time(&mut self) {
+        let step = match self.rng.f32() {
+            x if x < 0.97 => [0, 1, 5, 50, 300][self.rng.usize(..5)],
+            _ => [1_500, 3_600_000, -50_000, 70_000, 7_000][self.rng.usize(..5)],
+        };
+        self.clock.lock().unwrap().0 += step;
+    }
+
+    /// Kills, restarts, forgets, leaves and re-catalogues now and then.
+    async fn upset(&mut self) -> Result<(), String> {
+        if self.rng.f32() < 0.006 && self.members.len() > 1 {
+            let member = self
+                .members
+                .swap_remove(self.rng.usize(..self.members.len()));
+            // Either the same replica comes back at once, or another one takes over.
+            let replica = if self.rng.bool() {
+                member.replica.clone()
+            } else {
+                format!("replica-{}", self.sessions + 10)
+            };
+            self.dead.push(member);
+            self.boot(replica).await?;
+        }
+        if self.rng.f32() < 0.001 {
+            self.tally.restarts += 1;
+            let run = format!("{:x}", self.rng.u64(..));
+            self.clock.lock().unwrap().1 = run;
+        }
+        if self.rng.f32() < 0.000_5 {
+            self.tally.flushes += 1;
+            self.catalog = self.pool.catalog().clone();
+            self.pool = Pool::default();
+            let client = redis::Client::open(self.url.as_str()).unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            redis::cmd("FLUSHDB")
+                .exec_async(&mut connection)
+                .await
+                .unwrap();
+        }
+        if self.rng.f32() < 0.002 {
+            let audited = self
+                .redis
+                .audit()
+                .await
+                .map_err(|error| error.to_string())?;
+            let expected = self.pool.audit(&self.clock());
+            self.same("audit", &audited, &expected)?;
+        }
+        if self.rng.f32() < 0.003 {
+            let index = self.rng.usize(..self.members.len());
+            let session = self.members[index].session.clone();
+            let left = self
+                .redis
+                .bye(&session, self.pool.catalog())
+                .await
+                .map_err(|error| error.to_string())?;
+            let expected = self.pool.bye(&self.clock(), &session);
+            self.same("bye", &left, &expected)?;
+            self.tally.statuses[usize::from(u8::from(left.status))] += 1;
+            if left.status == Status::Done {
+                let member = self.members.swap_remove(index);
+                self.boot(member.replica).await?;
+            }
+        }
+        if self.rng.f32() < 0.001 {
+            self.recatalogue().await?;
+        }
+        Ok(())
+    }
+
+    /// Everybody dies; the next to boot brings other limits.
+    async fn recatalogue(&mut self) -> Result<(), String> {
+        self.tally.recatalogued += 1;
+        let config = world::config(&mut self.rng);
+        *self.config.lock().unwrap() = config;
+        self.members.clear();
+        self.dead.clear();
+        for _ in 0..8 {
+            // Logical time moves only when somebody calls: a session that comes and goes moves it past all expiries.
+            self.clock.lock().unwrap().0 += 2_000;
+            self.boot("passer-by".into()).await?;
+            self.members.clear();
+        }
+        self.clock.lock().unwrap().0 += 2_000;
+        for replica in 0..3 {
+            self.boot(format!("replica-{replica}")).await?;
+        }
+        Ok(())
+    }
+
+    async fn boot(&mut self, replica: String) -> Result<(), String> {
+        for _ in 0..4 {
+            let boot = Boot {
+                session: self.next_session(),
+                replica: replica.as_str().into(),
+            };
+            let declared = self.remembered_catalog();
+            let offered = match self.pool.catalog() {
+                stored if stored.version == 0 => declared.clone(),
+                stored if stored.hash == declared.hash => stored.clone(),
+                stored => Catalog::succeed(&self.config.lock().unwrap(), stored),
+            };
+            let (wake_ups, _) = mpsc::unbounded_channel();
+            let found = self
+                .redis
+                .boot(&boot, &declared, &wake_ups)
+                .await
+                .map_err(|error| error.to_string())?;
+            let expected = self.pool.boot(&self.clock(), &boot, &offered);
+            self.same("boot", &found.0, &expected)?;
+            self.same("catalog", &found.1, self.pool.catalog())?;
+            self.tally.statuses[usize::from(u8::from(expected.status))] += 1;
+            if expected.status == Status::Done {
+                self.members.push(Member::new(boot.session, replica));
+                return Ok(());
+            }
+            self.clock.lock().unwrap().0 += 1_000;
+        }
+        Err("a dead replica's name was not given back".into())
+    }
+
+    async fn tick(&mut self) -> Result<(), String> {
+        let catalog = self.remembered_catalog();
+        let is_dead = !self.dead.is_empty() && self.rng.f32() < 0.02;
+        let pool = if is_dead {
+            &mut self.dead
+        } else {
+            &mut self.members
+        };
+        let index = self.rng.usize(..pool.len());
+        let mut member = pool.swap_remove(index);
+        let mut is_again = false;
+        let (seq, operations) = match (&member.sent, self.rng.f32()) {
+            (Some(sent), x) if x < 0.05 => {
+                is_again = true;
+                sent.clone()
+            }
+            (_, x) if x < 0.055 => (member.seq + 2, Default::default()),
+            (_, x) if x < 0.06 && member.seq > 1 => (member.seq - 1, Default::default()),
+            _ => {
+                member.seq += 1;
+                let callers = world::caller_rows(&catalog);
+                let models = u32::try_from(catalog.models.len()).unwrap();
+                let sent = (
+                    member.seq,
+                    member.batch(&mut self.rng, &mut self.tickets, &callers, models),
+                );
+                member.sent = Some(sent.clone());
+                sent
+            }
+        };
+        let mut spoken = catalog;
+        if self.rng.f32() < 0.002 {
+            spoken.version += 1;
+            is_again = true;
+            member.seq -= u64::from(
+                seq == member.seq
+                    && member.sent.as_ref().is_some_and(|sent| sent.0 == seq)
+                    && seq > 0,
+            );
+            member.sent = None;
+        }
+        let found = self
+            .redis
+            .tick(&member.session, seq, &spoken, &operations)
+            .await
+            .map_err(|error| error.to_string())?;
+        let expected = self.pool.tick(
+            &self.clock(),
+            &member.session,
+            seq,
+            spoken.version,
+            &operations,
+        );
+        self.pool.take_posted();
+        self.same("tick", &found, &expected)?;
+        self.tally.ticks += 1;
+        self.count(&expected, is_again);
+
+        match expected.status {
+            Status::Done if !is_again => self.remember(&mut member, &expected),
+            Status::Gone | Status::Rollback | Status::NoEpoch if !is_dead => {
+                return self.assert(member).await;
+            }
+            _ => {}
+        }
+        if is_dead {
+            if expected.status != Status::Gone {
+                self.dead.push(member);
+            }
+        } else {
+            self.members.push(member);
+        }
+        Ok(())
+    }
+
+    async fn assert(&mut self, member: Member) -> Result<(), String> {
+        self.tally.asserts += 1;
+        let session = self.next_session();
+        let assert = member.assertion(&mut self.rng, session.clone());
+        let (wake_ups, _) = mpsc::unbounded_channel();
+        let mut catalog = self.remembered_catalog();
+        if self.rng.f32() < 0.1 && self.pool.catalog().version > 0 {
+            // Another catalog than the one in force is refused whole.
+            catalog.queue_max += 1;
+            let (found, _) = self
+                .redis
+                .assert(&assert, &catalog, &wake_ups)
+                .await
+                .map_err(|error| error.to_string())?;
+            let expected = self.pool.assert(&self.clock(), &assert, &catalog);
+            self.same("assert", &found, &expected)?;
+            catalog.queue_max -= 1;
+        }
+        for _ in 0..1 + self.rng.usize(..2) {
+            let found = self
+                .redis
+                .assert(&assert, &catalog, &wake_ups)
+                .await
+                .map_err(|error| error.to_string())?;
+            let expected: JoinReply = self.pool.assert(&self.clock(), &assert, &catalog);
+            self.same("assert", &found.0, &expected)?;
+        }
+        let mut member = Member {
+            session,
+            seq: 0,
+            sent: None,
+            ..member
+        };
+        member.waiting.retain(|_, (_, sequence)| *sequence > 0);
+        self.members.push(member);
+        Ok(())
+    }
+
+    fn remember(&mut self, member: &mut Member, reply: &TickReply) {
+        let Mail { grants, rejected } = &reply.mail;
+        for grant in reply.grants.iter().chain(grants) {
+            member.granted(grant);
+        }
+        for rejected in reply.rejected.iter().chain(rejected) {
+            member.waiting.remove(&rejected.ticket);
+        }
+        for queued in &reply.queued {
+            if let Some((_, sequence)) = member.waiting.get_mut(&queued.ticket) {
+                *sequence = queued.sequence;
+            }
+        }
+    }
+
+    async fn compare_state(&mut self) -> Result<(), String> {
+        self.tally.dumps += 1;
+        let (found, _) = self
+            .redis
+            .snapshot()
+            .await
+            .map_err(|error| error.to_string())?;
+        self.same("state", &found, &self.pool.rotated())
+    }
+
+    fn count(&mut self, reply: &TickReply, is_again: bool) {
+        let tally = &mut self.tally;
+        tally.statuses[usize::from(u8::from(reply.status))] += 1;
+        if !is_again {
+            tally.grants += reply.grants.len() as u64;
+            tally.handed_over += reply.mail.grants.len() as u64;
+            tally.queued += reply.queued.len() as u64;
+            for rejected in reply.rejected.iter().chain(&reply.mail.rejected) {
+                tally.rejected[usize::from(u8::from(rejected.reason))] += 1;
+            }
+        }
+    }
+
+    fn same<T: PartialEq + std::fmt::Debug>(
+        &self,
+        what: &str,
+        found: &T,
+        expected: &T,
+    ) -> Result<(), String> {
+        if found == expected {
+            return Ok(());
+        }
+        let (found, expected) = (format!("{found:#?}"), format!("{expected:#?}"));
+        let differing = found
+            .lines()
+            .zip(expected.lines())
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+            .take(6);
+        let differing: Vec<String> = differing
+            .map(|(at, (a, b))| format!("{at}: redis {a} / machine {b}"))
+            .collect();
+        Err(format!(
+            "seed {} tick {}: {what} differs:\n{}",
+            self.seed,
+            self.tally.ticks,
+            differing.join("\n")
+        ))
+    }
+
+    /// What replicas go by: the catalog in force, also after the store forgot it.
+    fn remembered_catalog(&mut self) -> Catalog {
+        if self.pool.catalog().version > 0 {
+            self.catalog = self.pool.catalog().clone();
+        }
+        let declared = Catalog::declare(&self.config.lock().unwrap());
+        if self.catalog.hash == declared.hash {
+            self.catalog.clone()
+        } else {
+            declared
+        }
+    }
+
+    fn clock(&self) -> ServerClock {
+        let clock = self.clock.lock().unwrap();
+        ServerClock {
+            wall: clock.0,
+            run: clock.1.clone(),
+        }
+    }
+
+    fn next_session(&mut self) -> SessionId {
+        self.sessions += 1;
+        SessionId::from(format!("s{}", self.sessions).as_str())
+    }
+}
+
+#[tokio::test]
+async fn scripts_and_machine_agree_over_a_hundred_thousand_random_ticks() {
+    let seeds: u64 = 20;
+    let server = RedisServer::start();
+    let mut total = Tally::default();
+    for seed in 0..seeds {
+        let client = redis::Client::open(server.url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd("FLUSHDB")
+            .exec_async(&mut connection)
+            .await
+            .unwrap();
+        let mut comparison = Comparison::new(&server.url, seed, |_, source| source.to_owned());
+
+        let outcome = comparison.run(100_000 / seeds).await;
+
+        assert_eq!(outcome, Ok(()), "{:?}", comparison.tally);
+        total.add(&comparison.tally);
+    }
+    eprintln!("no difference: {total:?}");
+    assert!(total.ticks >= 100_000);
+    assert!(
+        total.rejected.iter().all(|n| *n > 0),
+        "a kind of rejection was never met: {total:?}"
+    );
+    assert!(
+        total.statuses.iter().all(|n| *n > 0),
+        "a status was never met: {total:?}"
+    );
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.ticks += other.ticks;
+        self.grants += other.grants;
+        self.handed_over += other.handed_over;
+        self.queued += other.queued;
+        self.asserts += other.asserts;
+        self.restarts += other.restarts;
+        self.flushes += other.flushes;
+        self.recatalogued += other.recatalogued;
+        self.dumps += other.dumps;
+        for (sum, n) in self.rejected.iter_mut().zip(other.rejected) {
+            *sum += n;
+        }
+        for (sum, n) in self.statuses.iter_mut().zip(other.statuses) {
+            *sum += n;
+        }
+    }
+}

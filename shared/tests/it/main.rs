@@ -1,0 +1,7 @@
+//! The shared state against a real Redis: one binary, one module per theme.
+
+mod differential;
+mod mutants;
+mod server;
+mod sessions;
+mod world;

@@ -1,0 +1,333 @@
+//! A random cluster: sessions that come, go, repeat themselves and die, over catalogs with every kind of limit.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use fastrand::Rng;
+use shared::catalog::{Limits, ScopeKind, Strategy};
+use shared::config::{
+    ClientKey, Config, Dialect, Key, LogFormat, Model, Provider, Queue, Retries, ServerLimits,
+    StateStore, Telemetry, Timeouts, Upstream,
+};
+use shared::ids::{CandidateIndex, ModelIndex, RowIndex, SessionId, Ticket};
+use shared::secret::Secret;
+use shared::state::protocol::{
+    Acquire, Assert, AssertedCharge, AssertedLease, AssertedWaiter, Cancel, Grant, Operations,
+    OutcomeCode, Release,
+};
+use shared::units::Priority;
+
+pub(crate) fn config(rng: &mut Rng) -> Config {
+    let key = |rng: &mut Rng, name: &str| Key {
+        name: name.into(),
+        secret: Secret::new("secret".into()),
+        weight: [1.0, 2.0, 5.0, 0.5, 0.3][rng.usize(..5)],
+        limits: limits(rng),
+    };
+    let providers = vec![
+        Provider {
+            limits: Limits {
+                concurrency: Some(rng.u32(3..9)),
+                tpm: Some(20_000),
+                ..Limits::default()
+            },
+            keys: ["a", "b", "c"].map(|name| key(rng, name)).into(),
+            ..provider("one")
+        },
+        Provider {
+            keys: ["d", "e"].map(|name| key(rng, name)).into(),
+            ..provider("two")
+        },
+    ];
+    let upstream = |rng: &mut Rng, name: &str| Upstream {
+        provider: name.into(),
+        model: "m".into(),
+        weight: [1.0, 1.5, 3.0][rng.usize(..3)],
+        limits: if rng.bool() {
+            Limits::default()
+        } else {
+            limits(rng)
+        },
+    };
+    let mut models = Vec::new();
+    for (index, strategy) in Strategy::ALL
+        .into_iter()
+        .chain([Strategy::FirstAvailable])
+        .enumerate()
+    {
+        let mut upstreams = vec![upstream(rng, "two")];
+        if index != 1 {
+            upstreams.push(upstream(rng, "one"));
+        }
+        models.push(Model {
+            name: format!("model-{index}").as_str().into(),
+            aliases: Vec::new(),
+            strategy,
+            exclusive: index == 4,
+            limits: if index == 2 {
+                limits(rng)
+            } else {
+                Limits::default()
+            },
+            upstreams,
+            overrides: serde_json::Map::new(),
+        });
+    }
+    let client_key = |name: &str, limits| ClientKey {
+        name: name.into(),
+        digest: [0; 32],
+        team: None,
+        priority: Priority::default(),
+        models: None,
+        limits,
+    };
+    Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        admin_listen: ([127, 0, 0, 1], 0).into(),
+        open_access: false,
+        state: StateStore::Memory,
+        replica_name: None,
+        providers,
+        models,
+        client_keys: vec![
+            client_key(
+                "small",
+                Limits {
+                    concurrency: Some(2),
+                    tpm: Some(5_000),
+                    ..Limits::default()
+                },
+            ),
+            client_key(
+                "fast",
+                Limits {
+                    qps: Some(3),
+                    rpm: Some(40),
+                    ..Limits::default()
+                },
+            ),
+        ],
+        queue: Queue {
+            max_length: 12,
+            timeout: Duration::from_secs(30),
+        },
+        timeouts: Timeouts {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(900),
+            drain: Duration::from_secs(600),
+        },
+        retries: Retries {
+            max_attempts: NonZeroU32::MIN,
+        },
+        limits: ServerLimits {
+            body: 1,
+            connections: 1,
+        },
+        telemetry: Telemetry {
+            log: LogFormat::Json,
+            level: "info".into(),
+        },
+    }
+}
+
+fn provider(name: &str) -> Provider {
+    Provider {
+        name: name.into(),
+        dialect: Dialect::OpenaiChat,
+        base_url: "http://localhost".into(),
+        headers: Vec::new(),
+        limits: Limits::default(),
+        keys: Vec::new(),
+    }
+}
+
+fn limits(rng: &mut Rng) -> Limits {
+    let pick = |rng: &mut Rng, choices: &[u32]| choices[rng.usize(..choices.len())];
+    let maybe =
+        |rng: &mut Rng, choices: &[u32]| Some(pick(rng, choices)).filter(|limit| *limit > 0);
+    Limits {
+        concurrency: maybe(rng, &[0, 1, 2, 3, 5]),
+        qps: maybe(rng, &[0, 0, 2, 5]),
+        rpm: maybe(rng, &[0, 20, 60]),
+        tpm: maybe(rng, &[0, 3_500, 20_000]),
+        rpd: maybe(rng, &[0, 0, 500]),
+        tpd: maybe(rng, &[0, 0, 400_000]).map(u64::from),
+    }
+}
+
+/// What one session remembers; it may be dead in the store's eyes.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) session: SessionId,
+    pub(crate) replica: String,
+    pub(crate) seq: u64,
+    pub(crate) sent: Option<(u64, Operations)>,
+    pub(crate) leases: BTreeMap<Ticket, (ModelIndex, CandidateIndex, Vec<RowIndex>, u32, i64)>,
+    pub(crate) waiting: BTreeMap<Ticket, (Acquire, i64)>,
+}
+
+impl Member {
+    pub(crate) fn new(session: SessionId, replica: String) -> Self {
+        Self {
+            session,
+            replica,
+            seq: 0,
+            sent: None,
+            leases: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn granted(&mut self, grant: &Grant) {
+        if let Some((acquire, _)) = self.waiting.remove(&grant.ticket) {
+            let lease = (
+                acquire.model,
+                grant.candidate,
+                acquire.callers,
+                acquire.tokens,
+                grant.granted_at,
+            );
+            self.leases.insert(grant.ticket, lease);
+        }
+    }
+
+    /// The next batch, with a few that make no sense.
+    pub(crate) fn batch(
+        &mut self,
+        rng: &mut Rng,
+        tickets: &mut u64,
+        callers: &[RowIndex],
+        n_models: u32,
+    ) -> Operations {
+        let mut operations = Operations::default();
+        // Some requests outlive every window, most are short.
+        let ending: Vec<Ticket> = self
+            .leases
+            .keys()
+            .filter(|ticket| rng.f32() < if ticket.0 % 9 == 0 { 0.002 } else { 0.35 })
+            .copied()
+            .collect();
+        for ticket in ending {
+            let Some((model, candidate, callers, reserved, granted_at)) =
+                self.leases.remove(&ticket)
+            else {
+                continue;
+            };
+            operations.releases.push(Release {
+                model,
+                candidate,
+                callers,
+                reserved,
+                granted_at,
+                tokens: rng.u32(..reserved.max(1) * 6 / 5 + 1),
+                outcome: OutcomeCode(rng.u8(..7)),
+                latency_ms: rng.u32(100..3000),
+                first_byte_ms: rng.u32(..500),
+            });
+        }
+        if rng.f32() < 0.005 {
+            operations.releases.push(Release {
+                model: ModelIndex(rng.u32(..n_models + 1)),
+                candidate: CandidateIndex(rng.u32(..30)),
+                callers: Vec::new(),
+                reserved: 10,
+                granted_at: 0,
+                tokens: 5,
+                outcome: OutcomeCode(1),
+                latency_ms: 1,
+                first_byte_ms: 0,
+            });
+        }
+        let cancelled: Vec<Ticket> = self
+            .waiting
+            .keys()
+            .filter(|_| rng.f32() < 0.05)
+            .copied()
+            .collect();
+        for ticket in cancelled {
+            // What was granted meanwhile is in the mailbox: it stays in `waiting` to be released later.
+            let model = self.waiting[&ticket].0.model;
+            operations.cancels.push(Cancel { model, ticket });
+        }
+        for _ in 0..[0, 0, 1, 1, 2, 4][rng.usize(..6)] {
+            *tickets += 1;
+            let acquire = Acquire {
+                ticket: Ticket(*tickets),
+                model: ModelIndex(if rng.f32() < 0.005 {
+                    n_models + 3
+                } else {
+                    rng.u32(..n_models)
+                }),
+                priority: rng.u8(..11),
+                tokens: if rng.f32() < 0.03 {
+                    rng.u32(3_000..30_000)
+                } else {
+                    rng.u32(..2_000)
+                },
+                callers: callers
+                    .iter()
+                    .filter(|_| rng.f32() < 0.25)
+                    .copied()
+                    .collect(),
+                allow: if rng.f32() < 0.15 {
+                    vec![CandidateIndex(rng.u32(..8)), CandidateIndex(rng.u32(..8))]
+                } else {
+                    Vec::new()
+                },
+                no_queue: rng.f32() < 0.15,
+            };
+            self.waiting.insert(acquire.ticket, (acquire.clone(), 0));
+            operations.acquires.push(acquire);
+        }
+        operations
+    }
+
+    /// What this member tells a store that forgot it.
+    pub(crate) fn assertion(&self, rng: &mut Rng, session: SessionId) -> Assert {
+        let leases = self
+            .leases
+            .values()
+            .map(|(model, candidate, callers, ..)| AssertedLease {
+                model: *model,
+                candidate: *candidate,
+                callers: callers.clone(),
+                count: 1,
+            });
+        let charges = self
+            .leases
+            .values()
+            .map(|(model, candidate, callers, tokens, _)| AssertedCharge {
+                model: *model,
+                candidate: *candidate,
+                callers: callers.clone(),
+                age_ms: rng.i64(..100_000),
+                requests: rng.u32(..2),
+                tokens: u64::from(*tokens),
+                days_only: rng.bool(),
+            });
+        let waiters = self.waiting.values().filter(|(_, sequence)| *sequence > 0);
+        let waiters = waiters.map(|(acquire, sequence)| AssertedWaiter {
+            acquire: acquire.clone(),
+            sequence: *sequence,
+        });
+        Assert {
+            session,
+            replica: self.replica.as_str().into(),
+            predecessor: self.session.clone(),
+            leases: leases.collect(),
+            charges: charges.collect(),
+            waiters: waiters.collect(),
+        }
+    }
+}
+
+/// The rows that client keys are charged to.
+pub(crate) fn caller_rows(catalog: &shared::catalog::Catalog) -> Vec<RowIndex> {
+    ["small", "fast"]
+        .into_iter()
+        .filter_map(|name| catalog.row_index(ScopeKind::ClientKey, name))
+        .collect()
+}
