@@ -1,4 +1,14 @@
-//! The data plane: what a request goes through between a client and an upstream.
+//! The data plane: takes OpenAI-style requests, gets a lease for each from the shared state, and relays the answer.
+//!
+//! `app` ► `http` ► `pipeline` ► { `dialect`, `upstream`, `fleet`, `shared` }. Only `http` says axum, only `upstream`
+//! says reqwest, `dialect` does no I/O. No router writes the catalog, and routers never talk to each other.
 
+mod app;
 pub mod dialect;
+mod fleet;
+mod http;
+mod metrics;
+mod pipeline;
 pub mod upstream;
+
+pub use app::{App, RunError, StartError, StartOptions};

@@ -1,5 +1,6 @@
 //! The shared state against a real Redis: one binary, one module per theme.
 
+mod audit;
 mod differential;
 mod mutants;
 mod server;

@@ -1,1 +1,356 @@
-//! (mutants)
+//! Rules broken on purpose: the comparison must notice each of them, or it proves nothing about that rule.
+
+use super::differential::Comparison;
+use super::server::RedisServer;
+
+/// (file, what is broken, what stands there, what is put instead)
+const MUTANTS: &[(&str, &str, &str, &str)] = &[
+    (
+        "clock",
+        "clock leaps are not bounded",
+        "math.min(math.max(wall - last, 0), STEP_MAX_MS)",
+        "math.max(wall - last, 0)",
+    ),
+    (
+        "clock",
+        "the clock runs backwards",
+        "math.max(wall - last, 0)",
+        "wall - last",
+    ),
+    (
+        "clock",
+        "a restart is not noticed",
+        "if server_run ~= run then",
+        "if false then",
+    ),
+    (
+        "clock",
+        "a restart begins no learning",
+        "tick, now + SESSION_TTL_MS\n",
+        "tick, now\n",
+    ),
+    (
+        "window",
+        "a ring forgets one bucket early",
+        "row[at + LAST] - bucket < RING[kind] then",
+        "row[at + LAST] - bucket < RING[kind] - 1 then",
+    ),
+    (
+        "window",
+        "a charge is corrected after its bucket has left",
+        "if by ~= 0 and row[at + LAST] - bucket < RING[kind] then",
+        "if by ~= 0 then",
+    ),
+    (
+        "window",
+        "stale buckets stay in the total",
+        "row[total] = row[total] - values[i - first + 1]",
+        "",
+    ),
+    (
+        "window",
+        "an opening is promised one bucket early",
+        "return (bucket + length) * BUCKET_MS[kind] end",
+        "return (bucket + length - 1) * BUCKET_MS[kind] end",
+    ),
+    (
+        "window",
+        "a charge is written to the wrong bucket",
+        "add(row[at + OFFSET] + row[at + LAST] % RING[kind], by)",
+        "add(row[at + OFFSET] + (row[at + LAST] + 1) % RING[kind], by)",
+    ),
+    (
+        "store",
+        "what a session holds is written only when it grows",
+        "if leases ~= 0 then",
+        "if leases > 1 then",
+    ),
+    (
+        "store",
+        "the round robin is not kept",
+        "if model and model.moved then",
+        "if false then",
+    ),
+    (
+        "strategy",
+        "slots are one too many",
+        "row[IN_USE] >= slots",
+        "row[IN_USE] > slots",
+    ),
+    (
+        "strategy",
+        "the token limit is one too high",
+        "local left = row[at + LIMIT] - row[at + TOTAL]",
+        "local left = row[at + LIMIT] - row[at + TOTAL] + 1",
+    ),
+    (
+        "strategy",
+        "scopes above the key are not asked",
+        "if fits and has_scopes then",
+        "if false then",
+    ),
+    (
+        "strategy",
+        "exclusive is not",
+        "and not (exclusive and rows[key][IN_USE] > 0)",
+        "",
+    ),
+    (
+        "strategy",
+        "the round robin leaves its winner ahead",
+        "current[best] = current[best] - total",
+        "current[best] = current[best] - total * 0.999",
+    ),
+    (
+        "strategy",
+        "the busiest key is picked",
+        "load < least",
+        "load > least",
+    ),
+    (
+        "strategy",
+        "the last available key comes first",
+        "return positions[1]\n",
+        "return positions[#positions]\n",
+    ),
+    (
+        "strategy",
+        "the allow list is not asked",
+        "local fits = not has_allow or allows(allow, ids[position])",
+        "local fits = true",
+    ),
+    (
+        "settle",
+        "a release does not free the slot",
+        "row[IN_USE] = row[IN_USE] - 1",
+        "",
+    ),
+    (
+        "settle",
+        "a release of what nobody holds counts",
+        "if not is_held then",
+        "if false then",
+    ),
+    (
+        "settle",
+        "an unsent request is not refunded",
+        "correct(row, at, granted_at, -1)",
+        "",
+    ),
+    (
+        "settle",
+        "tokens are not settled",
+        "(is_unsent and 0 or tokens) - reserved",
+        "0",
+    ),
+    (
+        "settle",
+        "the caller's own scope is not charged",
+        "for _, index in ipairs(callers) do take(index) end",
+        "",
+    ),
+    (
+        "queue",
+        "priority is ignored",
+        "score = (10 - acquire[3]) * PRIORITY_BAND + sequence,",
+        "score = sequence,",
+    ),
+    (
+        "queue",
+        "last come, first served",
+        "score = (10 - acquire[3]) * PRIORITY_BAND + sequence,",
+        "score = (10 - acquire[3]) * PRIORITY_BAND - sequence,",
+    ),
+    (
+        "queue",
+        "the dead are served",
+        "local packed = is_alive(owner) and call('HGET', WAITERS, head.member)",
+        "local packed = call('HGET', WAITERS, head.member)",
+    ),
+    (
+        "queue",
+        "a newcomer overtakes the queue",
+        "if not fresh or score < fresh.score then",
+        "if not fresh then",
+    ),
+    (
+        "queue",
+        "a blocked head saves up for nothing",
+        "closed[index] = true",
+        "",
+    ),
+    (
+        "queue",
+        "one's own full scope blocks everybody",
+        "local is_passed_over = is_caller_blocked or #waiter[3] > 0",
+        "local is_passed_over = #waiter[3] > 0",
+    ),
+    (
+        "queue",
+        "the queue is one longer than allowed",
+        "if (queued[index] or 0) >= queue_max then",
+        "if (queued[index] or 0) > queue_max then",
+    ),
+    (
+        "queue",
+        "a full queue never sheds",
+        "tonumber(tail[2]) <= fresh.score",
+        "true",
+    ),
+    (
+        "queue",
+        "what can never fit waits",
+        "if reason then\n      rejected",
+        "if false then\n      rejected",
+    ),
+    (
+        "session",
+        "the dead keep their slots",
+        "rows[index][IN_USE] = rows[index][IN_USE] - held[index]",
+        "",
+    ),
+    (
+        "session",
+        "nobody is reaped",
+        "if session ~= but then reap(session) end",
+        "",
+    ),
+    (
+        "session",
+        "mail is delivered twice",
+        "if packed then call('HDEL', MAIL, session) end",
+        "",
+    ),
+    (
+        "session",
+        "a reap waits for somebody else",
+        "if moment == 0 or expires < moment then moment = expires end",
+        "",
+    ),
+    (
+        "catalog",
+        "a new limit wipes the window",
+        "total, is_kept = old[at + TOTAL], true",
+        "is_kept = true",
+    ),
+    (
+        "catalog",
+        "a new catalog restarts the round robin",
+        "if old_id == id then current[position] = old.current[before] end",
+        "",
+    ),
+    (
+        "join",
+        "an empty store serves at once",
+        "wall + LEARNING_EMPTY_MS",
+        "wall",
+    ),
+    (
+        "boot",
+        "a name that is alive can be taken",
+        "if now - renewed < RENEWED_LATELY_MS then",
+        "if false then",
+    ),
+    (
+        "boot",
+        "an older incarnation keeps its slots",
+        "for _, predecessor in ipairs(older) do reap(predecessor) end",
+        "",
+    ),
+    (
+        "assert",
+        "what still runs is not counted",
+        "rows[index][IN_USE] = rows[index][IN_USE] + lease[4]",
+        "",
+    ),
+    (
+        "assert",
+        "window charges are not told",
+        "correct(row, at, charged_at,",
+        "correct(row, at, charged_at - 1e9,",
+    ),
+    (
+        "assert",
+        "waiters lose their place",
+        "PRIORITY_BAND + waiter[2], member)",
+        "PRIORITY_BAND + sequence, member)",
+    ),
+    (
+        "bye",
+        "a session leaves with leases",
+        "if next(holding(session)) then",
+        "if false then",
+    ),
+    (
+        "audit",
+        "the audit counts only a ring's last bucket",
+        "total = total + struct.unpack",
+        "total = struct.unpack",
+    ),
+    (
+        "tick",
+        "a batch that is sent again runs again",
+        "if seq == last and known[2] ~= '' then return known[2] end\nif seq <= last then",
+        "if seq < last then",
+    ),
+    (
+        "tick",
+        "a lost batch is not noticed",
+        "if seq > last + 1 then",
+        "if false then",
+    ),
+    (
+        "tick",
+        "the catalog's version is not asked",
+        "if tonumber(ARGV[3]) ~= version then",
+        "if false then",
+    ),
+];
+
+/// How far a mutant may live: seeds, and ticks of each.
+const SEEDS: u64 = 12;
+const TICKS: u64 = 2_500;
+
+#[tokio::test]
+async fn every_broken_rule_is_noticed() {
+    let server = RedisServer::start();
+    let mut survivors = Vec::new();
+    for (file, what, from, to) in MUTANTS {
+        let is_there = std::cell::Cell::new(false);
+        let edit = |name: &str, source: &str| {
+            if name != *file {
+                return source.to_owned();
+            }
+            is_there.set(source.contains(from));
+            source.replacen(from, to, 1)
+        };
+        let mut killed_at = None;
+        for seed in 100..100 + SEEDS {
+            flush(&server.url).await;
+            let mut comparison = Comparison::new(&server.url, seed, edit);
+            assert!(
+                is_there.get(),
+                "{file}: `{from}` is not there any more: the mutant `{what}` breaks nothing"
+            );
+            if comparison.run(TICKS).await.is_err() {
+                killed_at = Some((seed, comparison.tally.ticks));
+                break;
+            }
+        }
+        match killed_at {
+            Some((seed, tick)) => eprintln!("killed    {file}: {what} (seed {seed}, tick {tick})"),
+            None => survivors.push(format!("{file}: {what}")),
+        }
+    }
+    eprintln!("{} mutants, {} survivors", MUTANTS.len(), survivors.len());
+    assert!(survivors.is_empty(), "not noticed: {survivors:#?}");
+}
+
+async fn flush(url: &str) {
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("FLUSHDB")
+        .exec_async(&mut connection)
+        .await
+        .unwrap();
+}

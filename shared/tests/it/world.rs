@@ -303,7 +303,7 @@ impl Member {
                 model: *model,
                 candidate: *candidate,
                 callers: callers.clone(),
-                age_ms: rng.i64(..100_000),
+                age_ms: rng.i64(0..100_000),
                 requests: rng.u32(..2),
                 tokens: u64::from(*tokens),
                 days_only: rng.bool(),

@@ -1,0 +1,14 @@
+//! All that knows axum: listening, routes, headers, error bodies.
+
+pub(crate) mod admin;
+mod answer_headers;
+mod body;
+mod client_body;
+mod credentials;
+mod error;
+mod hang_up;
+mod health;
+mod request_id;
+pub(crate) mod routes;
+pub(crate) mod server;
+pub(crate) mod socket;

@@ -1,0 +1,183 @@
+//! Claim → lease, or a refusal that says which limit had no room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shared::catalog::{LimitKind, WindowKind};
+use shared::ids::{CandidateIndex, RowIndex};
+use shared::lease::{Claim, Outcome, Refusal, RefusalReason, Settlement};
+use shared::state::session::Lease;
+use shared::units::Priority;
+
+use crate::dialect::Ask;
+use crate::fleet::{Caller, Fleet, FleetModel};
+use crate::pipeline::Pipeline;
+use crate::pipeline::problem::{Problem, RefusedLimit};
+use crate::pipeline::rank;
+use crate::pipeline::report::Report;
+use crate::pipeline::settle::HeldLease;
+
+/// One request's admissions: the first may queue, those of fail-over attempts are granted at once or not at all.
+pub(crate) struct Admission<'a> {
+    pipeline: &'a Pipeline,
+    fleet: &'a Fleet,
+    model: &'a Arc<FleetModel>,
+    ask: &'a Arc<Ask>,
+    claim: Claim,
+    tried: Vec<CandidateIndex>,
+}
+
+impl<'a> Admission<'a> {
+    pub(crate) fn new(
+        pipeline: &'a Pipeline,
+        fleet: &'a Fleet,
+        model: &'a Arc<FleetModel>,
+        ask: &'a Arc<Ask>,
+        caller: &Caller,
+        priority: Priority,
+    ) -> Self {
+        let claim = Claim {
+            model: model.index,
+            priority,
+            tokens: ask.estimate(&pipeline.counter, &model.overrides),
+            callers: caller.rows.clone(),
+            allow: rank::first_choice(model),
+            no_queue: false,
+        };
+        Self {
+            pipeline,
+            fleet,
+            model,
+            ask,
+            claim,
+            tried: Vec::new(),
+        }
+    }
+
+    /// Asks for a lease of a candidate that was not tried yet.
+    pub(crate) async fn admit(&mut self, report: &mut Report) -> Result<HeldLease, Problem> {
+        let session = &self.pipeline.session;
+        if self.tried.is_empty() {
+            let started = Instant::now();
+            let deadline = started + self.pipeline.config.queue.timeout;
+            let lease = session.acquire(self.claim.clone(), deadline).await;
+            report.set_queued(started.elapsed());
+            return match lease {
+                Ok(lease) => self.hold(lease),
+                Err(refusal) => Err(self.refused(refusal)),
+            };
+        }
+
+        let mut refusal = Refusal {
+            reason: RefusalReason::Unavailable,
+            retry_after: Duration::from_secs(1),
+        };
+        for allow in rank::next_choices(self.model, &self.tried) {
+            let claim = Claim {
+                allow: Some(allow),
+                no_queue: true,
+                ..self.claim.clone()
+            };
+            match session.acquire(claim, Instant::now()).await {
+                Ok(lease) => return self.hold(lease),
+                Err(refused) => refusal = refused,
+            }
+        }
+        Err(self.refused(refusal))
+    }
+
+    fn hold(&mut self, lease: Lease) -> Result<HeldLease, Problem> {
+        let index = lease.candidate();
+        self.tried.push(index);
+        let Some(position) = self.model.position(index) else {
+            tracing::error!(
+                candidate = %index,
+                "The store granted candidate {index}, which model `{}` does not have here",
+                self.model.name
+            );
+            lease.settle(Settlement {
+                outcome: Outcome::Unsent,
+                tokens: None,
+                latency: Duration::ZERO,
+                first_byte: None,
+            });
+            return Err(Problem::Internal);
+        };
+        Ok(HeldLease::new(
+            lease,
+            Arc::clone(self.model),
+            position,
+            Arc::clone(self.ask),
+            Arc::clone(&self.pipeline.counter),
+        ))
+    }
+
+    fn refused(&self, refusal: Refusal) -> Problem {
+        let limit = match refusal.reason {
+            RefusalReason::Limit { row, kind } | RefusalReason::TooLarge { row, kind } => {
+                self.limit(row, kind)
+            }
+            RefusalReason::QueueFull
+            | RefusalReason::Shed
+            | RefusalReason::Deadline
+            | RefusalReason::Unavailable
+            | RefusalReason::StoreAway
+            | RefusalReason::Draining => None,
+        };
+        Problem::Refused {
+            refusal,
+            limit,
+            model: self.model.name.to_string(),
+            requested: self.claim.tokens,
+        }
+    }
+
+    fn limit(&self, row: RowIndex, kind: LimitKind) -> Option<RefusedLimit> {
+        let found = self.fleet.catalog().rows.get(row.position())?;
+        Some(RefusedLimit {
+            scope: found.kind,
+            name: found.name.clone(),
+            kind,
+            limit: limit_of(self.fleet, row, kind)?,
+            is_callers: self.claim.callers.contains(&row),
+        })
+    }
+}
+
+/// What is left of one of the caller's limits, for the client to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quota {
+    pub(crate) kind: WindowKind,
+    pub(crate) limit: u64,
+    pub(crate) remaining: u64,
+}
+
+/// The caller's windows after the grant.
+pub(crate) fn quotas(fleet: &Fleet, lease: &HeldLease) -> Vec<Quota> {
+    lease
+        .remaining()
+        .iter()
+        .filter_map(|left| {
+            let LimitKind::Window(kind) = left.kind else {
+                return None;
+            };
+            Some(Quota {
+                kind,
+                limit: limit_of(fleet, left.row, left.kind)?,
+                remaining: left.remaining,
+            })
+        })
+        .collect()
+}
+
+fn limit_of(fleet: &Fleet, row: RowIndex, kind: LimitKind) -> Option<u64> {
+    let row = fleet.catalog().rows.get(row.position())?;
+    match kind {
+        LimitKind::Concurrency => Some(u64::from(row.slots_max)),
+        LimitKind::Window(kind) => row
+            .windows
+            .iter()
+            .find(|window| window.kind == kind.code())
+            .map(|window| window.limit),
+    }
+}

@@ -1,0 +1,58 @@
+//! Credentials → caller.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use shared::units::Priority;
+
+use crate::fleet::{Caller, Fleet};
+use crate::pipeline::problem::Problem;
+
+/// Longer tokens are nobody's.
+pub(crate) const TOKEN_MAX: usize = 4 * 1024;
+
+/// What a request brought to show who sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credentials<'a> {
+    Token(&'a [u8]),
+    /// Nothing, nothing that can be read, or two that differ: never "try each".
+    None,
+}
+
+/// Finds who asks.
+///
+/// Missing, malformed and unknown credentials are one and the same refusal, so that probing tells nothing.
+pub(crate) fn authenticate<'a>(
+    fleet: &'a Fleet,
+    credentials: Credentials<'_>,
+) -> Result<&'a Arc<Caller>, Problem> {
+    if let Some(anonymous) = fleet.anonymous() {
+        return Ok(anonymous);
+    }
+    let Credentials::Token(token) = credentials else {
+        return Err(Problem::Unauthenticated);
+    };
+    if token.is_empty() || token.len() > TOKEN_MAX {
+        return Err(Problem::Unauthenticated);
+    }
+    let digest = Sha256::digest(token);
+    fleet.caller(&digest.into()).ok_or(Problem::Unauthenticated)
+}
+
+/// The request's priority: the client key's, or less where the client asks for less.
+pub(crate) fn priority(caller: &Caller, asked: Option<&[u8]>) -> Result<Priority, Problem> {
+    let Some(asked) = asked else {
+        return Ok(caller.priority);
+    };
+    std::str::from_utf8(asked)
+        .ok()
+        .and_then(|asked| asked.trim().parse().ok())
+        .and_then(Priority::try_new)
+        .map(|asked| asked.min(caller.priority))
+        .ok_or_else(|| {
+            Problem::bad_request(
+                "`x-sluice-priority` must be a whole number from 0 to 10.",
+                None,
+            )
+        })
+}

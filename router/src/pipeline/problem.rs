@@ -1,0 +1,98 @@
+//! Everything that a request can end with instead of an answer; what each looks like to a client is `http/error.rs`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use shared::catalog::{LimitKind, ScopeKind};
+use shared::lease::Refusal;
+
+use crate::dialect::BadRequest;
+
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// No credential, one we do not know, or several: the same to whoever asks.
+    Unauthenticated,
+    BadRequest(BadRequest),
+    BodyTooLarge {
+        limit: usize,
+    },
+    /// The request's body did not come in time.
+    BodyTimeout,
+    /// The model does not exist, or not for this caller.
+    UnknownModel {
+        model: String,
+    },
+    Refused {
+        refusal: Refusal,
+        /// Which limit refused, where one did.
+        limit: Option<RefusedLimit>,
+        /// Public name.
+        model: String,
+        /// Estimated tokens.
+        requested: u32,
+    },
+    /// This replica is shutting down.
+    Draining,
+    /// An upstream's own answer, status and all.
+    Upstream {
+        status: StatusCode,
+        body: Bytes,
+        is_json: bool,
+        retry_after: Option<Duration>,
+        /// Several candidates were asked, so that the client need not ask again.
+        is_retried: bool,
+    },
+    /// No upstream gave an answer that could be passed on.
+    NoAnswer(NoAnswer),
+    UnknownRoute {
+        method: String,
+        path: String,
+    },
+    WrongMethod {
+        method: String,
+        path: String,
+    },
+    /// A fault of ours.
+    Internal,
+}
+
+/// Why an upstream's answer could not be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    Unreachable,
+    TimedOut,
+    /// It broke off, or was not what was asked for.
+    Unusable,
+    /// The provider does not take our key.
+    KeyRejected,
+    /// The lease was no longer surely ours.
+    LeaseLost,
+}
+
+/// The limit that refused a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RefusedLimit {
+    pub(crate) scope: ScopeKind,
+    pub(crate) name: String,
+    pub(crate) kind: LimitKind,
+    pub(crate) limit: u64,
+    /// Whether it is one of the caller's own.
+    pub(crate) is_callers: bool,
+}
+
+impl From<BadRequest> for Problem {
+    fn from(bad: BadRequest) -> Self {
+        Self::BadRequest(bad)
+    }
+}
+
+impl Problem {
+    pub(crate) fn bad_request(message: impl Into<String>, param: Option<&str>) -> Self {
+        Self::BadRequest(BadRequest {
+            message: message.into(),
+            param: param.map(str::to_owned),
+            code: None,
+        })
+    }
+}

@@ -1,0 +1,234 @@
+//! Upstream events + lease → the client's bytes.
+//!
+//! The lease rides in here: whoever drops a [`Relay`] settles it and cancels the upstream. A stream that breaks off ends
+//! with an error event and an aborted body, never with `[DONE]` and never cleanly: clients take a clean end for a
+//! complete answer.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{Stream, unfold};
+use shared::lease::Outcome;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::dialect::{StreamRelay, cut_stream_event};
+use crate::pipeline::dispatch::OpenStream;
+use crate::pipeline::report::{End, Report};
+use crate::pipeline::settle::{Charge, HeldLease};
+use crate::upstream::{BodyError, UpstreamReply};
+
+/// How long an upstream that has finished its answer may take to report usage.
+const USAGE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one that has said `[DONE]` may take to close the stream; only then its connection can be used again.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long the error event has to get out: what is still buffered when a body fails is thrown away.
+const LAST_WORD_TIME: Duration = Duration::from_millis(50);
+
+/// A stream on its way to the client.
+pub(crate) struct Relay {
+    reply: UpstreamReply,
+    events: StreamRelay,
+    /// `None` once it was settled.
+    lease: Option<HeldLease>,
+    /// Completes when an `exclusive` model's lease may be somebody else's.
+    lost: BoxFuture<'static, ()>,
+    /// Cancelled when the drain has run out.
+    cut: CancellationToken,
+    report: Report,
+    state: State,
+}
+
+/// The body was broken off on purpose: the connection is closed without the chunked body's end.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream's stream broke off")]
+pub(crate) struct BrokenOff;
+
+enum State {
+    /// What was held back goes first.
+    Head(Bytes),
+    Flowing,
+    /// The error event was sent.
+    Broken,
+    Done,
+}
+
+/// Why a stream breaks off.
+enum Break {
+    Upstream,
+    TimedOut,
+    Draining,
+    LeaseLost,
+}
+
+impl Relay {
+    pub(crate) fn new(
+        stream: OpenStream,
+        lease: HeldLease,
+        cut: CancellationToken,
+        report: Report,
+    ) -> Self {
+        let OpenStream {
+            reply,
+            events,
+            head,
+        } = stream;
+        Self {
+            reply,
+            events,
+            lost: lease.lost(),
+            lease: Some(lease),
+            cut,
+            report,
+            state: State::Head(head),
+        }
+    }
+
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, BrokenOff>> + Send {
+        unfold(self, |mut relay| async move {
+            let bytes = relay.next().await?;
+            Some((bytes, relay))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
+        match std::mem::replace(&mut self.state, State::Flowing) {
+            State::Head(head) if !head.is_empty() => return Some(Ok(head)),
+            State::Head(_) | State::Flowing => {}
+            State::Broken => {
+                sleep(LAST_WORD_TIME).await;
+                self.state = State::Done;
+                return Some(Err(BrokenOff));
+            }
+            State::Done => {
+                self.state = State::Done;
+                return None;
+            }
+        }
+        loop {
+            let passed = match self.next_chunk().await {
+                Ok(Some(chunk)) => self.events.feed(chunk),
+                Ok(None) => return self.finish().map(Ok),
+                Err(why) => return Some(Ok(self.break_off(&why, Bytes::new()))),
+            };
+            match passed {
+                Ok(events) => {
+                    self.note_first_byte();
+                    if !events.is_empty() {
+                        return Some(Ok(events));
+                    }
+                }
+                Err(fault) => return Some(Ok(self.break_off(&Break::Upstream, fault.passed))),
+            }
+        }
+    }
+
+    /// Waits for the upstream; `None` is its end, in good order or behind a finished answer.
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, Break> {
+        let is_done = self.events.is_done();
+        let is_finished = self.events.is_finished();
+        let patience = if is_done {
+            CLOSE_TIMEOUT
+        } else {
+            USAGE_TIMEOUT
+        };
+        tokio::select! {
+            biased;
+            chunk = self.reply.next_chunk() => match chunk.transpose() {
+                Ok(chunk) => Ok(chunk.filter(|_| !is_done)),
+                Err(_) if is_finished => Ok(None),
+                Err(BodyError::FirstByteTimeout | BodyError::IdleTimeout(_) | BodyError::TotalTimeout) => {
+                    Err(Break::TimedOut)
+                }
+                Err(BodyError::Reset(_) | BodyError::TooLong(_)) => Err(Break::Upstream),
+            },
+            () = sleep(patience), if is_finished => Ok(None),
+            () = self.cut.cancelled() => Err(Break::Draining),
+            () = &mut self.lost => Err(Break::LeaseLost),
+        }
+    }
+
+    /// The upstream has closed: passes on what was left, unless the answer is not whole.
+    fn finish(&mut self) -> Option<Bytes> {
+        let rest = match self.events.finish() {
+            Ok(rest) => rest,
+            Err(fault) => return Some(self.break_off(&Break::Upstream, fault.passed)),
+        };
+        if !self.events.is_finished() {
+            return Some(self.break_off(&Break::Upstream, rest));
+        }
+        self.state = State::Done;
+        self.settle(Outcome::Served, End::Served);
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    /// Settles the lease and makes the event that tells the client; the aborted body comes after it.
+    fn break_off(&mut self, why: &Break, passed: Bytes) -> Bytes {
+        self.state = State::Broken;
+        let (outcome, message) = match why {
+            Break::Upstream => (
+                Outcome::Failed,
+                "The upstream's stream broke off before it was finished.",
+            ),
+            Break::TimedOut => (
+                Outcome::Failed,
+                "The upstream's stream took too long and was broken off.",
+            ),
+            Break::Draining => (
+                Outcome::ClientAbort,
+                "This router is shutting down and could wait no longer.",
+            ),
+            Break::LeaseLost => (
+                Outcome::ClientAbort,
+                "The key of this exclusive model may have been given to somebody else.",
+            ),
+        };
+        self.settle(outcome, End::Cut);
+        let event = cut_stream_event(message);
+        if passed.is_empty() {
+            return event;
+        }
+        let mut last = BytesMut::from(passed);
+        last.extend_from_slice(&event);
+        last.freeze()
+    }
+
+    fn note_first_byte(&mut self) {
+        if self.events.has_content()
+            && let Some(lease) = &mut self.lease
+        {
+            lease.mark_first_byte();
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome, end: End) {
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        let usage = self.events.usage();
+        self.report.set_first_byte(lease.first_byte());
+        self.report.set_usage(usage);
+        self.report.end(end);
+        let charge = match usage {
+            Some(usage) => Charge::Reported(usage),
+            None => Charge::Counted {
+                completion_tokens: self.events.completion_tokens_estimate(),
+            },
+        };
+        lease.end(outcome, charge);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // A client that leaves after the last content has got all it asked for.
+        if self.events.is_finished() {
+            self.settle(Outcome::Served, End::Served);
+        } else {
+            self.settle(Outcome::ClientAbort, End::ClientAbort);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! How a lease ends: told to the store once, whatever happens to the request.
+//!
+//! Three nets hold a slot's return: [`HeldLease::end`]; else its drop, when the client hung up or a panic unwound; else,
+//! when the process dies, the session's expiry in the store.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+use shared::lease::{Outcome, Remaining, Settlement};
+use shared::state::session::Lease;
+use shared::units::clamp_tokens;
+
+use crate::dialect::{Ask, TokenCounter, Usage};
+use crate::fleet::{FleetCandidate, FleetModel};
+use crate::metrics;
+
+/// A lease on its way through the pipeline; only `admit` makes one.
+pub(crate) struct HeldLease {
+    /// `None` once it ended.
+    lease: Option<Lease>,
+    model: Arc<FleetModel>,
+    /// Which of the model's candidates was granted.
+    position: usize,
+    ask: Arc<Ask>,
+    counter: Arc<TokenCounter>,
+    /// When the request was handed to the upstream client; from then on the provider may bill for it.
+    sent_at: Option<Instant>,
+    first_byte: Option<Duration>,
+}
+
+/// What an answer cost, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Charge {
+    /// Keep the estimate that was reserved.
+    Estimate,
+    /// What the provider reported.
+    Reported(Usage),
+    /// The prompt's estimate, and this much output.
+    Counted { completion_tokens: u32 },
+}
+
+impl Charge {
+    pub(crate) fn usage(self) -> Option<Usage> {
+        match self {
+            Self::Reported(usage) => Some(usage),
+            Self::Estimate | Self::Counted { .. } => None,
+        }
+    }
+}
+
+impl HeldLease {
+    pub(crate) fn new(
+        lease: Lease,
+        model: Arc<FleetModel>,
+        position: usize,
+        ask: Arc<Ask>,
+        counter: Arc<TokenCounter>,
+    ) -> Self {
+        Self {
+            lease: Some(lease),
+            model,
+            position,
+            ask,
+            counter,
+            sent_at: None,
+            first_byte: None,
+        }
+    }
+
+    pub(crate) fn model(&self) -> &FleetModel {
+        &self.model
+    }
+
+    pub(crate) fn candidate(&self) -> &FleetCandidate {
+        &self.model.candidates[self.position]
+    }
+
+    pub(crate) fn ask(&self) -> &Ask {
+        &self.ask
+    }
+
+    pub(crate) fn counter(&self) -> &TokenCounter {
+        &self.counter
+    }
+
+    /// Whether the lease is surely still ours: asked right before the dispatch.
+    pub(crate) fn is_dispatchable(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_dispatchable)
+    }
+
+    /// Completes when an `exclusive` model's key may have been given to somebody else; never for other models.
+    pub(crate) fn lost(&self) -> BoxFuture<'static, ()> {
+        match &self.lease {
+            Some(lease) if self.model.is_exclusive => lease.lost().boxed(),
+            _ => std::future::pending().boxed(),
+        }
+    }
+
+    /// What is left of the caller's own limits.
+    pub(crate) fn remaining(&self) -> &[Remaining] {
+        self.lease.as_ref().map_or(&[], Lease::remaining)
+    }
+
+    pub(crate) fn mark_sent(&mut self) {
+        self.sent_at = Some(Instant::now());
+    }
+
+    /// Notes the first content byte.
+    pub(crate) fn mark_first_byte(&mut self) {
+        if let (None, Some(sent_at)) = (self.first_byte, self.sent_at) {
+            self.first_byte = Some(sent_at.elapsed());
+        }
+    }
+
+    pub(crate) fn first_byte(&self) -> Option<Duration> {
+        self.first_byte
+    }
+
+    /// Ends the lease.
+    pub(crate) fn end(mut self, outcome: Outcome, charge: Charge) {
+        self.settle(outcome, charge);
+    }
+
+    fn settle(&mut self, outcome: Outcome, charge: Charge) {
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        let candidate = self.candidate();
+        metrics::attempt_ended(&candidate.provider.name, &candidate.key, outcome);
+        let tokens = match charge {
+            Charge::Estimate => None,
+            Charge::Reported(usage) => Some(clamp_tokens(i64::from(usage.total()))),
+            Charge::Counted { completion_tokens } => {
+                let prompt_tokens = self.ask.prompt_tokens(&self.counter);
+                Some(clamp_tokens(
+                    i64::from(prompt_tokens) + i64::from(completion_tokens),
+                ))
+            }
+        };
+        lease.settle(Settlement {
+            outcome,
+            tokens,
+            latency: self.sent_at.map(|at| at.elapsed()).unwrap_or_default(),
+            first_byte: self.first_byte,
+        });
+    }
+}
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        // The client has gone: before the dispatch nothing was spent, after it at least the prompt.
+        match self.sent_at {
+            None => self.settle(Outcome::Unsent, Charge::Estimate),
+            Some(_) => self.settle(
+                Outcome::ClientAbort,
+                Charge::Counted {
+                    completion_tokens: 0,
+                },
+            ),
+        }
+    }
+}
