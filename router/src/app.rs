@@ -9,8 +9,13 @@ use std::time::Duration;
 
 use shared::catalog::Catalog;
 use shared::config::{Config, StateStore};
-use shared::state::session::Session;
+use shared::ids::ReplicaName;
+use shared::state::SharedState;
+use shared::state::memory::MemoryState;
+use shared::state::redis::RedisState;
+use shared::state::session::{JoinError, JoinOptions, Session};
 use shared::tasks::spawn_named;
+use shared::time::SystemClock;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +69,8 @@ pub enum StartError {
     Admin(#[source] io::Error),
     #[error("the client for upstreams cannot be made: {0}")]
     Upstream(String),
+    #[error("the data port's accept loop ended by itself")]
+    AcceptLoop,
     #[error("{message}")]
     Join {
         message: String,
@@ -76,7 +83,7 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Listen { .. } => true,
-            Self::Admin(_) | Self::Upstream(_) => false,
+            Self::Admin(_) | Self::Upstream(_) | Self::AcceptLoop => false,
             Self::Join {
                 is_configuration, ..
             } => *is_configuration,
@@ -111,8 +118,16 @@ impl App {
         let counter = Arc::new(TokenCounter::new());
         let upstream = UpstreamClient::new(&config.timeouts)
             .map_err(|error| StartError::Upstream(error.to_string()))?;
-        let catalog = Catalog::declare(&config);
-        let session = join(&config, catalog, &options, addresses.0).await?;
+        let session = {
+            let waiting = waiting_port(&config, &tasks);
+            let joined = waiting.draining.clone().drop_guard();
+            let session = tokio::select! {
+                session = join(&config, options, addresses.0, tasks.clone()) => session?,
+                () = waiting.serve(&listener) => return Err(StartError::AcceptLoop),
+            };
+            drop(joined);
+            session
+        };
         let pipeline = Arc::new(Pipeline {
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,
@@ -152,23 +167,20 @@ impl App {
         } = self;
         let abandon = CancellationToken::new();
         let port = DataPort {
-            router: routes::router(Arc::clone(&pipeline)),
-            patience: Patience {
-                head: HEAD_TIMEOUT,
-                idle: IDLE_TIMEOUT,
-                stall: pipeline.config.timeouts.idle,
-            },
-            connections_max: pipeline.config.limits.connections,
             draining: pipeline.draining.clone(),
             abandon: abandon.clone(),
-            tasks: tasks.clone(),
+            ..data_port(
+                &pipeline.config,
+                routes::router(Arc::clone(&pipeline)),
+                &tasks,
+            )
         };
         load_tokens(&tasks, &pipeline.counter);
         greet(&pipeline.config, addresses);
 
         let mut ended = None;
         {
-            let mut serving = Box::pin(port.serve(listener));
+            let mut serving = Box::pin(port.serve(&listener));
             tokio::select! {
                 () = &mut serving => ended = Some(RunError::AcceptLoop),
                 () = shutdown => {}
@@ -178,6 +190,26 @@ impl App {
         drop(admin);
         ended.map_or(Ok(()), Err)
     }
+}
+
+fn data_port(config: &Config, router: routes::Router, tasks: &TaskTracker) -> DataPort {
+    DataPort {
+        router,
+        patience: Patience {
+            head: HEAD_TIMEOUT,
+            idle: IDLE_TIMEOUT,
+            stall: config.timeouts.idle,
+        },
+        connections_max: config.limits.connections,
+        draining: CancellationToken::new(),
+        abandon: CancellationToken::new(),
+        tasks: tasks.clone(),
+    }
+}
+
+/// The data port while the store is away: alive, not ready, and every request told to come back.
+fn waiting_port(config: &Config, tasks: &TaskTracker) -> DataPort {
+    data_port(config, routes::waiting(), tasks)
 }
 
 async fn bind(
@@ -195,15 +227,46 @@ async fn bind(
         })
 }
 
-/// Joins the cluster under the configured name, or `<host>/<listen address>`.
+/// Joins the cluster under the configured name, or `<host>/<listen address>`; waits while the store is away.
 async fn join(
-    _config: &Config,
-    catalog: Catalog,
-    _options: &StartOptions,
-    _listening: SocketAddr,
+    config: &Config,
+    options: StartOptions,
+    listening: SocketAddr,
+    tracker: TaskTracker,
 ) -> Result<Session, StartError> {
-    tokio::task::yield_now().await;
-    Ok(Session::stand_in(catalog))
+    let host = || {
+        nix::unistd::gethostname()
+            .ok()
+            .and_then(|host| host.into_string().ok())
+    };
+    let replica = config.replica_name.clone().unwrap_or_else(|| {
+        format!(
+            "{}/{listening}",
+            host().unwrap_or_else(|| "localhost".to_owned())
+        )
+    });
+    let state: Arc<dyn SharedState> = match &config.state {
+        StateStore::Memory => Arc::new(MemoryState::new(Arc::new(SystemClock::start()))),
+        StateStore::Redis(url) => {
+            let redis =
+                RedisState::new(url.expose(), config).map_err(|error| StartError::Join {
+                    message: error.to_string(),
+                    is_configuration: true,
+                })?;
+            Arc::new(redis)
+        }
+    };
+    let joining = Session::join(JoinOptions {
+        state,
+        replica: ReplicaName::from(replica),
+        catalog: Catalog::declare(config),
+        record: options.record,
+        tracker,
+    });
+    joining.await.map_err(|error| StartError::Join {
+        message: error.to_string(),
+        is_configuration: !matches!(error, JoinError::Record(_)),
+    })
 }
 
 /// Loads the token counter's tables beside the start: a second of work that only unreported usage needs.

@@ -2,6 +2,8 @@
 //!
 //! What the session counts (leases, queue, ticks) is rendered when somebody asks, from its own numbers.
 
+mod session;
+
 use std::sync::OnceLock;
 
 use metrics::{
@@ -10,9 +12,9 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use shared::ids::{KeyName, ModelName, ProviderName};
 use shared::lease::Outcome;
-use shared::state::session::Session;
 
 use crate::pipeline::report::Report;
+pub(crate) use session::render_session;
 
 /// By endpoint, model, status and outcome; `model` is empty until it is known to exist.
 const REQUESTS: &str = "sluice_requests_total";
@@ -134,6 +136,3 @@ pub(crate) fn attempt_ended(provider: &ProviderName, key: &KeyName, outcome: Out
 pub(crate) fn refused(reason: &'static str, limit: String) {
     counter!(REFUSALS, "reason" => reason, "limit" => limit).increment(1);
 }
-
-/// Appends what the session counts, in Prometheus's text format.
-pub(crate) fn render_session(_session: &Session, _text: &mut String) {}

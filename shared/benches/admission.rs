@@ -3,8 +3,15 @@
 //! Redis is measured as ratio to a no-op EVALSHA in the same run, because machines differ and are noisy; the bounds
 //! are multiples of the design's table (batch of acquire + release, weighted, microseconds where a no-op takes 0.97).
 
-#![expect(clippy::print_stdout, reason = "a benchmark reports to whoever runs it")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a benchmark reports to whoever runs it"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark fails by panicking"
+)]
 
 #[path = "../tests/it/server.rs"]
 mod server;
@@ -39,7 +46,10 @@ const PAIRS: usize = 12_000;
 const RUNS: usize = 5;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         embedded().await;
         redis_ticks().await;
@@ -55,12 +65,20 @@ enum Scenario {
 
 fn limits(scenario: Scenario) -> Limits {
     let (many, tokens) = (1_000_000_000, 1_000_000_000);
-    let minute = Limits { concurrency: Some(100_000), rpm: Some(many), tpm: Some(tokens), ..Limits::default() };
+    let minute = Limits {
+        concurrency: Some(100_000),
+        rpm: Some(many),
+        tpm: Some(tokens),
+        ..Limits::default()
+    };
     match scenario {
         Scenario::KeysRpmTpm => minute,
-        Scenario::KeysAllWindows | Scenario::AllScopes => {
-            Limits { qps: Some(many), rpd: Some(many), tpd: Some(1_000_000_000_000), ..minute }
-        }
+        Scenario::KeysAllWindows | Scenario::AllScopes => Limits {
+            qps: Some(many),
+            rpd: Some(many),
+            tpd: Some(1_000_000_000_000),
+            ..minute
+        },
     }
 }
 
@@ -71,7 +89,10 @@ fn config(n_keys: usize, scenario: Scenario) -> Config {
     provider.keys = (0..n_keys)
         .map(|index| {
             let mut key = key.clone();
-            (key.name, key.weight) = (format!("key-{index}").as_str().into(), [1.0, 2.0, 5.0][index % 3]);
+            (key.name, key.weight) = (
+                format!("key-{index}").as_str().into(),
+                [1.0, 2.0, 5.0][index % 3],
+            );
             key.limits = limits(scenario);
             key
         })
@@ -124,7 +145,10 @@ async fn embedded() {
     let state = MemoryState::new(Arc::new(SystemClock::start()));
     let session = SessionId::from("bench");
     let (wake_ups, _woken) = mpsc::unbounded_channel();
-    let boot = Boot { session: session.clone(), replica: ReplicaName::from("bench") };
+    let boot = Boot {
+        session: session.clone(),
+        replica: ReplicaName::from("bench"),
+    };
     state.boot(&boot, &catalog, &wake_ups).await.unwrap();
     let n = 300_000_u64;
     let mut least = f64::MAX;
@@ -133,30 +157,47 @@ async fn embedded() {
         let began = Instant::now();
         for _ in 0..n {
             seq += 1;
-            let acquire = Operations { acquires: acquires(seq, 1), ..Operations::default() };
+            let acquire = Operations {
+                acquires: acquires(seq, 1),
+                ..Operations::default()
+            };
             let reply = state.tick_now(&session, seq, catalog.version, &acquire);
             seq += 1;
-            let release = Operations { releases: vec![release(&reply.grants[0])], ..Operations::default() };
+            let release = Operations {
+                releases: vec![release(&reply.grants[0])],
+                ..Operations::default()
+            };
             state.tick_now(&session, seq, catalog.version, &release);
         }
         least = least.min(began.elapsed().as_secs_f64() * 1e6 / n as f64);
     }
     let verdict = if least < 2.0 { "ok" } else { "MISSED" };
-    println!("embedded acquire + release, 3 keys, rpm + tpm: {least:.2} us (bound 2 us) {verdict}\n");
+    println!(
+        "embedded acquire + release, 3 keys, rpm + tpm: {least:.2} us (bound 2 us) {verdict}\n"
+    );
 }
 
 async fn redis_ticks() {
+    // `cargo bench -p shared -- 3` measures models of three keys only.
+    let only: Option<usize> = std::env::args().find_map(|argument| argument.parse().ok());
     println!("Redis tick, CPU of the main thread; batch of acquire + release, weighted");
-    println!("{:<22} {:>5} {:>6} {:>10} {:>9} {:>9}", "limits", "keys", "batch", "us/tick", "x no-op", "bound");
+    println!(
+        "{:<22} {:>5} {:>6} {:>10} {:>9} {:>9}",
+        "limits", "keys", "batch", "us/tick", "x no-op", "bound"
+    );
     let scenarios = [
         ("keys: rpm + tpm", Scenario::KeysRpmTpm, Some(1.5)),
-        ("keys: all five windows", Scenario::KeysAllWindows, Some(2.2)),
+        (
+            "keys: all five windows",
+            Scenario::KeysAllWindows,
+            Some(2.2),
+        ),
         ("all scopes limited", Scenario::AllScopes, None),
     ];
     for (name, scenario, factor) in scenarios {
-        for (n_keys, cells) in TABLE {
-            for &(batch, table_us) in cells {
-                let (tick_us, no_op_us) = measure(n_keys, batch, scenario).await;
+        for (n_keys, cells) in TABLE.iter().filter(|(n_keys, _)| only.is_none_or(|only| only == *n_keys)) {
+            for &(batch, table_us) in *cells {
+                let (tick_us, no_op_us) = measure(*n_keys, batch, scenario).await;
                 let ratio = tick_us / no_op_us;
                 let bound = factor.map(|factor| factor * table_us / NO_OP_US);
                 let verdict = match bound {
@@ -164,7 +205,9 @@ async fn redis_ticks() {
                     Some(bound) => format!("{bound:>9.0} MISSED"),
                     None => format!("{:>9}", "-"),
                 };
-                println!("{name:<22} {n_keys:>5} {batch:>6} {tick_us:>10.1} {ratio:>9.1} {verdict}");
+                println!(
+                    "{name:<22} {n_keys:>5} {batch:>6} {tick_us:>10.1} {ratio:>9.1} {verdict}"
+                );
             }
         }
     }
@@ -176,7 +219,10 @@ async fn measure(n_keys: usize, batch: usize, scenario: Scenario) -> (f64, f64) 
     let config = config(n_keys, scenario);
     let declared = Catalog::declare(&config);
     let state = RedisState::new(&server.url, &config).unwrap();
-    let boot = Boot { session: SessionId::from("bench"), replica: ReplicaName::from("bench") };
+    let boot = Boot {
+        session: SessionId::from("bench"),
+        replica: ReplicaName::from("bench"),
+    };
     let (wake_ups, _woken) = mpsc::unbounded_channel();
     let (joined, catalog) = state.boot(&boot, &declared, &wake_ups).await.unwrap();
     // Past learning: nothing is granted before.
@@ -189,13 +235,21 @@ async fn measure(n_keys: usize, batch: usize, scenario: Scenario) -> (f64, f64) 
     let pool_keys = PoolKeys::new(catalog.models.len());
     let load = async |source: &str| -> String {
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        redis::cmd("SCRIPT").arg("LOAD").arg(source).query_async(&mut connection).await.unwrap()
+        redis::cmd("SCRIPT")
+            .arg("LOAD")
+            .arg(source)
+            .query_async(&mut connection)
+            .await
+            .unwrap()
     };
     let (tick, no_op) = (load(scripts.tick.source()).await, load("return 1").await);
 
     // The machine says which candidates the store will grant, so that ticks can be sent ahead in pipelines.
     let mut machine = Pool::default();
-    let clock = |wall| ServerClock { wall, run: String::from("bench") };
+    let clock = |wall| ServerClock {
+        wall,
+        run: String::from("bench"),
+    };
     machine.boot(&clock(joined.wall), &boot, &catalog);
     machine.end_learning();
     let mut running: Vec<Grant> = Vec::new();
@@ -211,12 +265,23 @@ async fn measure(n_keys: usize, batch: usize, scenario: Scenario) -> (f64, f64) 
                 acquires: acquires(seq * 1_000, batch),
                 ..Operations::default()
             };
-            let reply = machine.tick(&clock(joined.wall), &boot.session, seq, catalog.version, &operations);
+            let reply = machine.tick(
+                &clock(joined.wall),
+                &boot.session,
+                seq,
+                catalog.version,
+                &operations,
+            );
             running = reply.grants;
             let mut command = redis::cmd("EVALSHA");
-            command.arg(&tick).arg(pool_keys.all().len()).arg(pool_keys.all());
+            command
+                .arg(&tick)
+                .arg(pool_keys.all().len())
+                .arg(pool_keys.all());
             command.arg("bench").arg(seq).arg(catalog.version);
-            command.arg(rmp_serde::to_vec(&operations).unwrap()).arg(keys::channel_prefix());
+            command
+                .arg(rmp_serde::to_vec(&operations).unwrap())
+                .arg(keys::channel_prefix());
             ticks.push(command);
         }
         let spent = cpu_of(&mut connection, ticks).await;
@@ -231,12 +296,18 @@ async fn measure(n_keys: usize, batch: usize, scenario: Scenario) -> (f64, f64) 
     }
     let (pool, _) = state.snapshot().await.unwrap();
     let view = pool.view(&clock(joined.wall));
-    assert_eq!(view.anomalies, 0, "the machine and the store disagreed about a candidate");
+    assert_eq!(
+        view.anomalies, 0,
+        "the machine and the store disagreed about a candidate"
+    );
     (least, least_no_op)
 }
 
 /// Microseconds of the server's main thread per command.
-async fn cpu_of(connection: &mut redis::aio::MultiplexedConnection, commands: Vec<redis::Cmd>) -> f64 {
+async fn cpu_of(
+    connection: &mut redis::aio::MultiplexedConnection,
+    commands: Vec<redis::Cmd>,
+) -> f64 {
     let n = commands.len();
     let before = cpu_seconds(connection).await;
     for chunk in commands.chunks(100) {
@@ -251,10 +322,19 @@ async fn cpu_of(connection: &mut redis::aio::MultiplexedConnection, commands: Ve
 }
 
 async fn cpu_seconds(connection: &mut redis::aio::MultiplexedConnection) -> f64 {
-    let info: String = redis::cmd("INFO").arg("cpu").query_async(connection).await.unwrap();
+    let info: String = redis::cmd("INFO")
+        .arg("cpu")
+        .query_async(connection)
+        .await
+        .unwrap();
     let field = |name: &str| -> f64 {
-        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.expect("Redis tells its main thread's CPU").trim().parse().unwrap()
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.expect("Redis tells its main thread's CPU")
+            .trim()
+            .parse()
+            .unwrap()
     };
     field("used_cpu_user_main_thread") + field("used_cpu_sys_main_thread")
 }

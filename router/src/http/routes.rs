@@ -6,12 +6,14 @@ mod embeddings;
 mod models;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
+pub(crate) use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{Method, StatusCode, Uri};
+use shared::lease::{Refusal, RefusalReason};
 
 use crate::dialect::Endpoint;
 use crate::http::answer_headers;
@@ -43,6 +45,32 @@ pub(crate) fn router(pipeline: Shared) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(pipeline)
+}
+
+/// The routes of a replica that has not joined the store yet.
+pub(crate) fn waiting() -> Router {
+    let not_ready = || async {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this replica has not joined the state store yet\n",
+        )
+    };
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(not_ready))
+        .fallback(store_away)
+}
+
+async fn store_away() -> Response {
+    problem_response(&Problem::Refused {
+        refusal: Refusal {
+            reason: RefusalReason::StoreAway,
+            retry_after: Duration::from_secs(1),
+        },
+        limit: None,
+        model: String::new(),
+        requested: 0,
+    })
 }
 
 /// Answers one request at `endpoint`.

@@ -56,7 +56,7 @@ pub(crate) struct DataPort {
 
 impl DataPort {
     /// Accepts connections until told to drain.
-    pub(crate) async fn serve(self, listener: TcpListener) {
+    pub(crate) async fn serve(self, listener: &TcpListener) {
         let slots = Arc::new(Semaphore::new(
             self.connections_max.min(Semaphore::MAX_PERMITS),
         ));

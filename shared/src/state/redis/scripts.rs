@@ -1,7 +1,13 @@
-//! The Lua scripts, put together from one file per rule at compile time.
+//! The Lua scripts, put together from one file per rule.
+//!
+//! The files are part of the program; joining them and putting constants in place happens once, at start.
+
+mod constants;
 
 use redis::Cmd;
 use sha1_smol::Sha1;
+
+use constants::inline_constants;
 
 /// One script, ready to be called by its SHA.
 #[derive(Clone, Debug)]
@@ -35,7 +41,7 @@ macro_rules! lua {
 const RULES: [(&str, &str); 9] = lua![
     "prelude", "clock", "window", "store", "strategy", "settle", "queue", "session", "catalog"
 ];
-const MAINS: [(&str, &str); 6] = lua!["join", "tick", "boot", "assert", "bye", "audit"];
+const MAINS: [(&str, &str); 7] = lua!["catalog", "join", "tick", "boot", "assert", "bye", "audit"];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
 /// Where a test's clock stands: (wall in milliseconds, run id).
@@ -86,13 +92,13 @@ impl Scripts {
             for main in mains {
                 source.push_str(&file(&MAINS, main));
             }
-            Script::new(source)
+            Script::new(inline_constants(&source))
         };
         Self {
             tick: script(&["tick"]),
-            boot: script(&["join", "boot"]),
-            assert: script(&["join", "assert"]),
-            bye: script(&["join", "bye"]),
+            boot: script(&["catalog", "join", "boot"]),
+            assert: script(&["catalog", "join", "assert"]),
+            bye: script(&["catalog", "join", "bye"]),
             audit: script(&["audit"]),
             clock,
         }

@@ -4,22 +4,22 @@
 -- A lease is {model, candidate, callers, count}; a charge {model, candidate, callers, age, requests, tokens, days only};
 -- a waiter {acquire, sequence}. Returns packed {status, tick, now, wall, generation, base, learning until}.
 local session, replica, predecessor = ARGV[1], ARGV[2], ARGV[3]
-local remembered = decode(ARGV[4])
+local remembered = cmsgpack.unpack(ARGV[4])
 
-if call('HEXISTS', SESSIONS, session) == 1 then
+if redis.call('HEXISTS', SESSIONS, session) == 1 then
   -- The same call again: it has run, and its reply was lost.
   peek()
   return answer(DONE)
 end
 begin(ARGV[5])
 -- Indexes of another catalog would name other scopes: the replica must translate them first.
-if call('HGET', META, 'catalog') ~= ARGV[5] then return answer(CATALOG) end
-tick = tick + 1
+if redis.call('HGET', META, 'catalog') ~= ARGV[5] then return answer(CATALOG) end
+pool[TICK] = pool[TICK] + 1
 reap_expired()
 reap(predecessor)
 if is_learning() then
   -- Somebody remembers an epoch before this one, so others may too.
-  learning_until = math.max(learning_until, generation + SESSION_TTL_MS)
+  pool[LEARNING_UNTIL] = math.max(pool[LEARNING_UNTIL], pool[GENERATION] + SESSION_TTL_MS)
 end
 open(session, replica)
 
@@ -37,7 +37,7 @@ local IS_DAILY = { [0] = false, false, false, true, true }
 for _, charged in ipairs(remembered[2]) do
   local list = lease_rows(load_model(charged[1]), charged[2], charged[3])
   load_rows(list)
-  local charged_at = now - charged[4]
+  local charged_at = pool[NOW] - charged[4]
   for _, index in ipairs(list) do
     local row = rows[index]
     for at = FIRST_WINDOW, #row, WINDOW_SIZE do
@@ -52,10 +52,10 @@ end
 for _, waiter in ipairs(remembered[3]) do
   local acquire = waiter[1]
   local model = acquire[2]
-  if model < n_models then
+  if model < pool[N_MODELS] then
     local member = session .. ':' .. acquire[1]
-    call('ZADD', queue_key(model), (10 - acquire[3]) * PRIORITY_BAND + waiter[2], member)
-    call('HSET', WAITERS, member, pack({ acquire[4], acquire[5], acquire[6] }))
+    redis.call('ZADD', queue_key(model), (10 - acquire[3]) * PRIORITY_BAND + waiter[2], member)
+    redis.call('HSET', WAITERS, member, cmsgpack.pack({ acquire[4], acquire[5], acquire[6] }))
     add_queued(model, 1)
   end
 end

@@ -1,21 +1,21 @@
 -- audit: recounts what the pool derives, and repairs what differs. Twin: pool/audit.rs.
 --
 -- Returns packed {{what, index, counted, found}, ...}: empty, unless somebody wrote to the store by hand.
-if not advance() then return pack({}) end
-tick = tick + 1
+if not advance() then return cmsgpack.pack({}) end
+pool[TICK] = pool[TICK] + 1
 local differences = {}
 local function differ(what, index, counted, found)
   differences[#differences + 1] = { what, index, counted, found }
 end
 
-local indexes = call('HKEYS', ROWS)
+local indexes = redis.call('HKEYS', ROWS)
 for i = 1, #indexes do indexes[i] = tonumber(indexes[i]) end
 table.sort(indexes)
 load_rows(indexes)
 
 local in_use = {}
-for _, session in ipairs(call('HKEYS', HELD)) do
-  if call('HEXISTS', SESSIONS, session) == 0 then
+for _, session in ipairs(redis.call('HKEYS', HELD)) do
+  if redis.call('HEXISTS', SESSIONS, session) == 0 then
     changed_holdings[session], holdings[session] = true, {}
   end
   for index, leases in pairs(holding(session)) do in_use[index] = (in_use[index] or 0) + leases end
@@ -31,8 +31,8 @@ for _, index in ipairs(indexes) do
   for at = FIRST_WINDOW, #row, WINDOW_SIZE do
     local total, offset = 0, row[at + OFFSET]
     if not cleared_rings[offset] then
-      local bytes = call('GETRANGE', WINDOWS, offset * 8, (offset + RING[row[at]]) * 8 - 1)
-      for place = 0, floor(#bytes / 8) - 1 do
+      local bytes = redis.call('GETRANGE', WINDOWS, offset * 8, (offset + RING[row[at]]) * 8 - 1)
+      for place = 0, math.floor(#bytes / 8) - 1 do
         if not cleared[offset + place] then total = total + struct.unpack('>i8', bytes, place * 8 + 1) end
       end
     end
@@ -44,19 +44,19 @@ for _, index in ipairs(indexes) do
   end
 end
 
-for model = 0, n_models - 1 do
-  for _, member in ipairs(call('ZRANGE', queue_key(model), 0, -1)) do
+for model = 0, pool[N_MODELS] - 1 do
+  for _, member in ipairs(redis.call('ZRANGE', queue_key(model), 0, -1)) do
     local session = split_member(member)
-    if call('HEXISTS', WAITERS, member) == 0 or not is_alive(session) then
-      call('ZREM', queue_key(model), member)
-      call('HDEL', WAITERS, member)
+    if redis.call('HEXISTS', WAITERS, member) == 0 or not is_alive(session) then
+      redis.call('ZREM', queue_key(model), member)
+      redis.call('HDEL', WAITERS, member)
     end
   end
-  local counted = call('ZCARD', queue_key(model))
+  local counted = redis.call('ZCARD', queue_key(model))
   if counted ~= (queued[model] or 0) then
     -- Waiters of dead sessions are no difference: they are counted until somebody looks at them.
     queued[model] = counted
   end
 end
 write_store()
-return pack(differences)
+return cmsgpack.pack(differences)

@@ -4,11 +4,11 @@
 -- Returns packed {status, tick, now, wall, generation, base, learning until}.
 local session = ARGV[1]
 
-if not advance() then return pack({ NO_EPOCH, 0, 0, 0, 0, 0, 0 }) end
+if not advance() then return cmsgpack.pack({ NO_EPOCH, 0, 0, 0, 0, 0, 0 }) end
 if next(holding(session)) then return answer(BUSY) end
-tick = tick + 1
-call('HDEL', SESSIONS, session)
-call('ZREM', EXPIRY, session)
-call('HDEL', MAIL, session)
+pool[TICK] = pool[TICK] + 1
+redis.call('HDEL', SESSIONS, session)
+redis.call('ZREM', EXPIRY, session)
+redis.call('HDEL', MAIL, session)
 write_store()
 return answer(DONE)

@@ -7,7 +7,7 @@ local function install_rows(declared)
   local fields, known = {}, {}
   for i = 1, #declared do fields[i] = i - 1 end
   if #fields > 0 then
-    local values = call('HMGET', ROWS, unpack(fields))
+    local values = redis.call('HMGET', ROWS, unpack(fields))
     for i = 1, #fields do
       if values[i] then known[#known + 1] = i - 1 end
     end
@@ -20,7 +20,7 @@ local function install_rows(declared)
     for field = 2, FIRST_WINDOW - 1 do new[field] = old[field] end
     for _, window in ipairs(windows) do
       local kind, limit, offset = window[1], window[2], window[3]
-      local total, last = 0, floor(now / BUCKET_MS[kind])
+      local total, last = 0, math.floor(pool[NOW] / BUCKET_MS[kind])
       local is_kept = false
       for at = FIRST_WINDOW, #old, WINDOW_SIZE do
         if old[at] == kind and old[at + OFFSET] == offset then
@@ -65,20 +65,20 @@ local function install_model(index, model, candidates, declared_rows)
       end
     end
   end
-  local packed = pack({ model[2], model[3], ids, keys, weights, has_scopes and scopes or {}, all, least })
-  call('HSET', META, 'm' .. index, packed, 'c' .. index, pack(current))
+  local packed = cmsgpack.pack({ model[2], model[3], ids, keys, weights, has_scopes and scopes or {}, all, least })
+  redis.call('HSET', META, 'm' .. index, packed, 'c' .. index, cmsgpack.pack(current))
   models[index] = nil
 end
 
 local function install(blob)
-  local catalog = decode(blob)
-  version, queue_max, n_models, queued = catalog[1], catalog[3], #catalog[6], {}
-  if call('STRLEN', WINDOWS) < catalog[7] * 8 then call('SETRANGE', WINDOWS, catalog[7] * 8 - 1, '\0') end
+  local catalog = cmsgpack.unpack(blob)
+  pool[VERSION], pool[QUEUE_MAX], pool[N_MODELS], queued = catalog[1], catalog[3], #catalog[6], {}
+  if redis.call('STRLEN', WINDOWS) < catalog[7] * 8 then redis.call('SETRANGE', WINDOWS, catalog[7] * 8 - 1, '\0') end
   install_rows(catalog[4])
   for i, model in ipairs(catalog[6]) do
     install_model(i - 1, model, catalog[5], catalog[4])
-    call('DEL', queue_key(i - 1))
+    redis.call('DEL', queue_key(i - 1))
   end
-  call('DEL', WAITERS)
-  call('HSET', META, 'catalog', blob, 'hash', catalog[2])
+  redis.call('DEL', WAITERS)
+  redis.call('HSET', META, 'catalog', blob, 'hash', catalog[2])
 end

@@ -9,26 +9,37 @@
 --       7 waiters   hash: <session>:<ticket> -> packed {tokens, callers, allow}
 --       8 mail      hash: session -> packed {grants, rejected}
 --       9..         one sorted set a model: <session>:<ticket> by score
+--
+-- A line of numbers or keys in capitals names constants: they are put in where they are used when the script is
+-- composed, because every local that a function captures is paid for in each call.
 local META, ROWS, HELD, SESSIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local EXPIRY, WINDOWS, WAITERS, MAIL = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local QUEUES = 9
 
-local call, pack, decode, floor = redis.call, cmsgpack.pack, cmsgpack.unpack, math.floor
+-- The pool's clock and counters, packed in this order in meta.pool.
+local NOW, WALL, RUN, GENERATION, BASE, LEARNING_UNTIL, EPOCH, TICK = 1, 2, 3, 4, 5, 6, 7, 8
+local VERSION, SEQUENCE, ANOMALIES, RECLAIMED, QUEUE_MAX, N_MODELS, QUEUED = 9, 10, 11, 12, 13, 14, 15
 
--- A row: slots in use and their limit, the health record (reserved), then its windows, five fields each.
+-- A row: its limit of slots and how many are in use, the health record (reserved), then its windows, five fields each.
 local SLOTS_MAX, IN_USE, GRANTS = 1, 2, 3
 local FIRST_WINDOW, WINDOW_SIZE = 14, 5
 local LIMIT, TOTAL, LAST, OFFSET = 1, 2, 3, 4
+
+-- A model: its strategy, its candidates' ids, keys, weights and scopes ({} if none has any), all of their rows, and
+-- the least token limit among these.
+local STRATEGY, EXCLUSIVE, IDS, KEYS_OF, WEIGHTS, SCOPES, ALL_ROWS, LEAST_TOKENS = 1, 2, 3, 4, 5, 6, 7, 8
+
+-- A waiter.
+local TOKENS, CALLERS, ALLOW = 1, 2, 3
+
+local DONE, NO_EPOCH, GONE, OLD, ROLLBACK, CATALOG, DUPLICATE, BUSY = 0, 1, 2, 3, 4, 5, 6, 7
+
+local STEP_MAX_MS, SESSION_TTL_MS = 2000, 6000
 
 -- By window kind: qps, rpm, tpm, rpd, tpd.
 local BUCKET_MS = { [0] = 25, 500, 500, 900000, 900000 }
 local RING = { [0] = 42, 122, 122, 98, 98 }
 local COUNTS_TOKENS = { [0] = false, false, true, false, true }
-
-local DONE, NO_EPOCH, GONE, OLD, ROLLBACK, CATALOG, DUPLICATE, BUSY = 0, 1, 2, 3, 4, 5, 6, 7
-
-local SESSION_TTL_MS = 6000
-local NOTHING = {}
 
 local function queue_key(model)
   return KEYS[QUEUES + model]

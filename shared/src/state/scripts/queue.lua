@@ -1,6 +1,6 @@
 -- The queue: strict priority, then first come first served, over all models of the pool. Twin: pool/queue.rs.
 local GRANTS_MAX, LOOK_AHEAD, SCANS_MAX = 128, 16, 8
-local PRIORITY_BAND = 2 ^ 42
+local PRIORITY_BAND = 4398046511104
 local RETRY_SLOT_MS = 1000
 local LIMITED, TOO_LARGE, QUEUE_FULL, SHED, UNAVAILABLE = 0, 1, 2, 3, 4
 
@@ -16,16 +16,16 @@ local function add_queued(model, by)
 end
 
 local function forget(model, member)
-  if call('ZREM', queue_key(model), member) == 1 then add_queued(model, -1) end
-  call('HDEL', WAITERS, member)
+  if redis.call('ZREM', queue_key(model), member) == 1 then add_queued(model, -1) end
+  redis.call('HDEL', WAITERS, member)
 end
 
 local function cancel(session, model, ticket)
-  if model >= n_models then return end
+  if model >= pool[N_MODELS] then return end
   local member = session .. ':' .. ticket
-  if call('ZREM', queue_key(model), member) == 1 then
+  if redis.call('ZREM', queue_key(model), member) == 1 then
     add_queued(model, -1)
-    call('HDEL', WAITERS, member)
+    redis.call('HDEL', WAITERS, member)
   end
 end
 
@@ -40,13 +40,13 @@ end
 -- The rows of a candidate, the caller's own left out.
 local function candidate_rows(model, position)
   local list = { model[KEYS_OF][position] }
-  for _, row in ipairs(model[SCOPES][position] or NOTHING) do list[#list + 1] = row end
+  for _, row in ipairs(model[SCOPES][position] or {}) do list[#list + 1] = row end
   return list
 end
 
 -- Why waiting can never help: reason, row, limit kind; nil if it can.
 local function never_fits(model, waiter)
-  local tokens, callers, allow = waiter[1], waiter[2], waiter[3]
+  local tokens, callers, allow = waiter[TOKENS], waiter[CALLERS], waiter[ALLOW]
   for _, row in ipairs(callers) do
     local kind = too_large_for(row, tokens)
     if kind then return TOO_LARGE, row, kind end
@@ -90,8 +90,8 @@ end
 
 -- What stands in a waiter's way: its own scope, else whichever candidate opens first. Returns row, kind, time.
 local function blocker(model, waiter)
-  local tokens, allow = waiter[1], waiter[3]
-  for _, row in ipairs(waiter[2]) do
+  local tokens, allow = waiter[TOKENS], waiter[ALLOW]
+  for _, row in ipairs(waiter[CALLERS]) do
     local kind, at = row_blocker(row, tokens)
     if kind then return row, kind, at end
   end
@@ -114,7 +114,7 @@ end
 
 -- Closes the rows on which a blocked waiter lacks tokens: its own scope's if that is what blocks it.
 local function close_rows(model, waiter, is_caller_blocked)
-  local tokens = waiter[1]
+  local tokens = waiter[TOKENS]
   local function close(index)
     local row = rows[index]
     for at = FIRST_WINDOW, #row, WINDOW_SIZE do
@@ -125,11 +125,11 @@ local function close_rows(model, waiter, is_caller_blocked)
     end
   end
   if is_caller_blocked then
-    for _, row in ipairs(waiter[2]) do close(row) end
+    for _, row in ipairs(waiter[CALLERS]) do close(row) end
     return
   end
   for position = 1, #model[IDS] do
-    if allows(waiter[3], model[IDS][position]) then
+    if allows(waiter[ALLOW], model[IDS][position]) then
       for _, row in ipairs(candidate_rows(model, position)) do close(row) end
     end
   end
@@ -137,7 +137,7 @@ end
 
 local alive = {}
 local function is_alive(session)
-  if alive[session] == nil then alive[session] = call('ZSCORE', EXPIRY, session) and true or false end
+  if alive[session] == nil then alive[session] = redis.call('ZSCORE', EXPIRY, session) and true or false end
   return alive[session]
 end
 
@@ -145,7 +145,7 @@ end
 local function advance_cursor(cursor)
   local stored
   if (queued[cursor.index] or 0) > cursor.skipped then
-    stored = call('ZRANGE', queue_key(cursor.index), cursor.skipped, cursor.skipped, 'WITHSCORES')
+    stored = redis.call('ZRANGE', queue_key(cursor.index), cursor.skipped, cursor.skipped, 'WITHSCORES')
   end
   local fresh = cursor.fresh[cursor.first]
   if stored and stored[1] then
@@ -177,10 +177,10 @@ local function pump(session, cursors, grants)
     local is_known = true
     if head.member then
       owner, ticket = split_member(head.member)
-      local packed = is_alive(owner) and call('HGET', WAITERS, head.member)
+      local packed = is_alive(owner) and redis.call('HGET', WAITERS, head.member)
       if packed then
-        waiter = decode(packed)
-        load_rows(waiter[2])
+        waiter = cmsgpack.unpack(packed)
+        load_rows(waiter[CALLERS])
       else
         -- Its session is gone: nobody is left to be granted anything.
         forget(best.index, head.member)
@@ -190,8 +190,8 @@ local function pump(session, cursors, grants)
 
     if is_known then
       local is_caller_blocked = false
-      for _, row in ipairs(waiter[2]) do
-        if not row_admits(row, waiter[1]) then is_caller_blocked = true end
+      for _, row in ipairs(waiter[CALLERS]) do
+        if not row_admits(row, waiter[TOKENS]) then is_caller_blocked = true end
       end
       local position = not is_caller_blocked and pick(model, waiter)
       if position then
@@ -219,7 +219,7 @@ local function pump(session, cursors, grants)
           local _, _, at = blocker(model, waiter)
           if at and (next_opening == 0 or at < next_opening) then next_opening = at end
           close_rows(model, waiter, is_caller_blocked)
-          local is_passed_over = is_caller_blocked or #waiter[3] > 0
+          local is_passed_over = is_caller_blocked or #waiter[ALLOW] > 0
           if not is_passed_over or best.skipped + #best.passed >= LOOK_AHEAD then
             best.is_blocked = true
           elseif head.member then
@@ -235,7 +235,7 @@ local function pump(session, cursors, grants)
     end
   end
   -- There may be room for more: whoever ticks next goes on.
-  next_opening = now
+  next_opening = pool[NOW]
 end
 
 -- Puts a claim that was not granted into its queue, or rejects it.
@@ -243,13 +243,13 @@ local function enqueue(session, cursor, fresh, places, rejected)
   local model, index, ticket = cursor.model, cursor.index, fresh.ticket
   if fresh.no_queue then
     local row, kind, at = blocker(model, fresh.waiter)
-    local retry = at and math.max(at - now, 0) or RETRY_SLOT_MS
+    local retry = at and math.max(at - pool[NOW], 0) or RETRY_SLOT_MS
     rejected[#rejected + 1] = { ticket, LIMITED, row, kind, retry }
     return
   end
   local queue = queue_key(index)
-  if (queued[index] or 0) >= queue_max then
-    local tail = call('ZRANGE', queue, -1, -1, 'WITHSCORES')
+  if (queued[index] or 0) >= pool[QUEUE_MAX] then
+    local tail = redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES')
     if not tail[1] or tonumber(tail[2]) <= fresh.score then
       rejected[#rejected + 1] = { ticket, QUEUE_FULL, 0, 0, RETRY_SLOT_MS }
       return
@@ -262,8 +262,8 @@ local function enqueue(session, cursor, fresh, places, rejected)
     end
   end
   local member = session .. ':' .. ticket
-  call('ZADD', queue, fresh.score, member)
-  call('HSET', WAITERS, member, pack(fresh.waiter))
+  redis.call('ZADD', queue, fresh.score, member)
+  redis.call('HSET', WAITERS, member, cmsgpack.pack(fresh.waiter))
   add_queued(index, 1)
   places[#places + 1] = { ticket, fresh.sequence, queued[index] }
 end
@@ -284,17 +284,17 @@ local function admit(session, acquires)
   end
 
   for _, acquire in ipairs(acquires) do
-    sequence = sequence + 1
+    pool[SEQUENCE] = pool[SEQUENCE] + 1
     local cursor = cursor_of(acquire[2])
     local waiter = { acquire[4], acquire[5], acquire[6] }
-    load_rows(waiter[2])
+    load_rows(waiter[CALLERS])
     local reason, row, kind = never_fits(cursor.model, waiter)
     if reason then
       rejected[#rejected + 1] = { acquire[1], reason, row, kind, RETRY_SLOT_MS }
     else
       cursor.fresh[#cursor.fresh + 1] = {
-        score = (10 - acquire[3]) * PRIORITY_BAND + sequence,
-        sequence = sequence,
+        score = (10 - acquire[3]) * PRIORITY_BAND + pool[SEQUENCE],
+        sequence = pool[SEQUENCE],
         ticket = acquire[1],
         no_queue = acquire[7],
         waiter = waiter,

@@ -5,25 +5,25 @@ local LEARNING_EMPTY_MS = 2000
 
 -- Its waiters vanish when they come to the head of their queue.
 local function reap(session)
-  if not call('HGET', SESSIONS, session) then return end
+  if not redis.call('HGET', SESSIONS, session) then return end
   local held, indexes = holding(session), {}
   for index in pairs(held) do indexes[#indexes + 1] = index end
   load_rows(indexes)
   for _, index in ipairs(indexes) do
     rows[index][IN_USE] = rows[index][IN_USE] - held[index]
-    reclaimed = reclaimed + held[index]
+    pool[RECLAIMED] = pool[RECLAIMED] + held[index]
     touch(index)
   end
   holdings[session] = {}
   changed_holdings[session] = true
-  call('HDEL', SESSIONS, session)
-  call('ZREM', EXPIRY, session)
-  call('HDEL', MAIL, session)
+  redis.call('HDEL', SESSIONS, session)
+  redis.call('ZREM', EXPIRY, session)
+  redis.call('HDEL', MAIL, session)
 end
 
 -- Takes back what dead sessions held: of all of them, or of a few.
 local function reap_expired(but, limit)
-  local expired = call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT', 0, limit or -1)
+  local expired = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', pool[NOW], 'LIMIT', 0, limit or -1)
   for _, session in ipairs(expired) do
     if session ~= but then reap(session) end
   end
@@ -37,9 +37,9 @@ local function next_moment(session)
     if length > 0 then is_waited_for = true end
   end
   if not is_waited_for then return 0 end
-  if is_learning() then return learning_until end
+  if is_learning() then return pool[LEARNING_UNTIL] end
   local moment = next_opening
-  local first = call('ZRANGE', EXPIRY, 0, 1, 'WITHSCORES')
+  local first = redis.call('ZRANGE', EXPIRY, 0, 1, 'WITHSCORES')
   for i = 1, #first, 2 do
     if first[i] ~= session then
       local expires = tonumber(first[i + 1])
@@ -54,21 +54,21 @@ end
 local function post_mail(but, channels)
   for session, mail in pairs(mails) do
     if session ~= but then
-      local packed = call('HGET', MAIL, session)
-      local kept = packed and decode(packed) or { {}, {} }
+      local packed = redis.call('HGET', MAIL, session)
+      local kept = packed and cmsgpack.unpack(packed) or { {}, {} }
       for _, granted in ipairs(mail[1]) do table.insert(kept[1], granted) end
       for _, refused in ipairs(mail[2]) do table.insert(kept[2], refused) end
-      call('HSET', MAIL, session, pack(kept))
-      call('PUBLISH', channels .. session, pack(mail))
+      redis.call('HSET', MAIL, session, cmsgpack.pack(kept))
+      redis.call('PUBLISH', channels .. session, cmsgpack.pack(mail))
     end
   end
 end
 
 -- Empties a session's mailbox, with what this script just posted to it.
 local function take_mail(session)
-  local packed = call('HGET', MAIL, session)
-  local mail = packed and decode(packed) or { {}, {} }
-  if packed then call('HDEL', MAIL, session) end
+  local packed = redis.call('HGET', MAIL, session)
+  local mail = packed and cmsgpack.unpack(packed) or { {}, {} }
+  if packed then redis.call('HDEL', MAIL, session) end
   local posted = mails[session]
   if posted then
     for _, granted in ipairs(posted[1]) do table.insert(mail[1], granted) end

@@ -18,7 +18,7 @@ end
 
 -- Charges every row of the lease; the caller has checked that all of them admit it.
 local function grant(model, position, session, ticket, waiter)
-  local tokens, callers = waiter[1], waiter[2]
+  local tokens, callers = waiter[TOKENS], waiter[CALLERS]
   local function take(index)
     local row = rows[index]
     row[IN_USE] = row[IN_USE] + 1
@@ -29,9 +29,9 @@ local function grant(model, position, session, ticket, waiter)
   end
   local key = model[KEYS_OF][position]
   take(key)
-  for _, index in ipairs(model[SCOPES][position] or NOTHING) do take(index) end
+  for _, index in ipairs(model[SCOPES][position] or {}) do take(index) end
   for _, index in ipairs(callers) do take(index) end
-  return { ticket, model[IDS][position], rows[key][GRANTS], now, tick, remaining(callers) }
+  return { ticket, model[IDS][position], rows[key][GRANTS], pool[NOW], pool[TICK], remaining(callers) }
 end
 
 -- Ends a lease. A release of what the session does not hold is counted and has no effect at all.
@@ -42,7 +42,7 @@ local function settle(session, list, release)
     if (held[list[i]] or 0) == 0 then is_held = false end
   end
   if not is_held then
-    anomalies = anomalies + 1
+    pool[ANOMALIES] = pool[ANOMALIES] + 1
     return
   end
   local reserved, granted_at, tokens, is_unsent = release[4], release[5], release[6], release[7] == UNSENT

@@ -23,27 +23,24 @@ local function load_rows(indexes)
     end
   end
   if n == 0 then return end
-  local values = call('HMGET', ROWS, unpack(fields))
+  local values = redis.call('HMGET', ROWS, unpack(fields))
   local fresh = {}
   for i = 1, n do
-    local row = decode(values[i])
+    local row = cmsgpack.unpack(values[i])
     rows[fields[i]] = row
     fresh[fields[i]] = row
   end
   rotate(fresh, touch)
 end
 
--- A model: {strategy, exclusive, candidate ids, their keys, weights, scopes ({} if none has any), rows, least token limit}.
-local STRATEGY, EXCLUSIVE, IDS, KEYS_OF, WEIGHTS, SCOPES, ALL_ROWS, LEAST_TOKENS = 1, 2, 3, 4, 5, 6, 7, 8
-
 local function load_model(index)
   local model = models[index]
   if model ~= nil then return model end
-  local values = call('HMGET', META, 'm' .. index, 'c' .. index)
+  local values = redis.call('HMGET', META, 'm' .. index, 'c' .. index)
   model = false
   if values[1] then
-    model = decode(values[1])
-    model.current = values[2] and decode(values[2]) or {}
+    model = cmsgpack.unpack(values[1])
+    model.current = values[2] and cmsgpack.unpack(values[2]) or {}
     for position = #model.current + 1, #model[IDS] do model.current[position] = 0 end
   end
   models[index] = model
@@ -61,7 +58,7 @@ local function lease_rows(model, id, callers)
   local position = model.position_of[id]
   if not position then return list end
   list[1] = model[KEYS_OF][position]
-  for _, row in ipairs(model[SCOPES][position] or NOTHING) do list[#list + 1] = row end
+  for _, row in ipairs(model[SCOPES][position] or {}) do list[#list + 1] = row end
   for _, row in ipairs(callers) do list[#list + 1] = row end
   return list
 end
@@ -70,9 +67,9 @@ local function holding(session)
   local held = holdings[session]
   if not held then
     held = {}
-    local packed = call('HGET', HELD, session)
+    local packed = redis.call('HGET', HELD, session)
     if packed then
-      local flat = decode(packed)
+      local flat = cmsgpack.unpack(packed)
       for i = 1, #flat, 2 do held[flat[i]] = flat[i + 1] end
     end
     holdings[session] = held
@@ -99,10 +96,10 @@ end
 local function write_store()
   local fields, n = {}, 0
   for index in pairs(dirty) do
-    fields[n + 1], fields[n + 2] = index, pack(rows[index])
+    fields[n + 1], fields[n + 2] = index, cmsgpack.pack(rows[index])
     n = n + 2
   end
-  if n > 0 then call('HSET', ROWS, unpack(fields)) end
+  if n > 0 then redis.call('HSET', ROWS, unpack(fields)) end
   write_windows()
   for session in pairs(changed_holdings) do
     local flat, m = {}, 0
@@ -112,14 +109,14 @@ local function write_store()
         m = m + 2
       end
     end
-    if m > 0 then call('HSET', HELD, session, pack(flat)) else call('HDEL', HELD, session) end
+    if m > 0 then redis.call('HSET', HELD, session, cmsgpack.pack(flat)) else redis.call('HDEL', HELD, session) end
   end
-  local meta = { 'pool', pool_fields() }
+  local meta = { 'pool', packed_pool() }
   for index, model in pairs(models) do
     if model and model.moved then
       meta[#meta + 1] = 'c' .. index
-      meta[#meta + 1] = pack(model.current)
+      meta[#meta + 1] = cmsgpack.pack(model.current)
     end
   end
-  call('HSET', META, unpack(meta))
+  redis.call('HSET', META, unpack(meta))
 end

@@ -1,5 +1,5 @@
 -- Strategies: which of a model's candidates serves. Twin: pool/strategy.rs.
-local UNLIMITED = 2 ^ 53
+local UNLIMITED = 9007199254740992
 -- Rows on which an earlier waiter lacks tokens: later ones in the same pass may not take what it saves up for.
 local closed = {}
 
@@ -37,7 +37,7 @@ end
 
 -- The positions of the candidates that admit a waiter, in order.
 local function admissible(model, waiter)
-  local tokens, allow = waiter[1], waiter[3]
+  local tokens, allow = waiter[TOKENS], waiter[ALLOW]
   local keys, ids, scopes, exclusive = model[KEYS_OF], model[IDS], model[SCOPES], model[EXCLUSIVE]
   local has_scopes, has_allow = #scopes > 0, #allow > 0
   local positions, n = {}, 0

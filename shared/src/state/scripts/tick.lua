@@ -5,22 +5,22 @@
 -- rejections, mail, sessions, anomalies, reclaimed}; the first seven only where status is not 0.
 local session, seq = ARGV[1], tonumber(ARGV[2])
 
-if not advance() then return pack({ NO_EPOCH, 0, 0, 0, 0, 0, 0 }) end
+if not advance() then return cmsgpack.pack({ NO_EPOCH, 0, 0, 0, 0, 0, 0 }) end
 local function refuse(status, last)
-  return pack({ status, tick, now, wall, generation, base, last })
+  return cmsgpack.pack({ status, pool[TICK], pool[NOW], pool[WALL], pool[GENERATION], pool[BASE], last })
 end
-if tonumber(ARGV[3]) ~= version then return refuse(CATALOG, 0) end
-local packed_session = call('HGET', SESSIONS, session)
+if tonumber(ARGV[3]) ~= pool[VERSION] then return refuse(CATALOG, 0) end
+local packed_session = redis.call('HGET', SESSIONS, session)
 if not packed_session then return refuse(GONE, 0) end
-local known = decode(packed_session)
+local known = cmsgpack.unpack(packed_session)
 local last = known[1]
 -- The batch has run: its reply was lost on the way. Nothing is written, not even a renewal.
 if seq == last and known[2] ~= '' then return known[2] end
 if seq <= last then return refuse(OLD, last) end
 if seq > last + 1 then return refuse(ROLLBACK, last) end
 
-local operations = decode(ARGV[4])
-tick = tick + 1
+local operations = cmsgpack.unpack(ARGV[4])
+pool[TICK] = pool[TICK] + 1
 reap_expired(session, REAPED_MAX)
 settle_all(session, operations[1])
 for _, gone in ipairs(operations[2]) do cancel(session, gone[1], gone[2]) end
@@ -30,10 +30,10 @@ local mail = take_mail(session)
 
 post_mail(session, ARGV[5])
 write_store()
-local reply = pack({
-  DONE, tick, now, wall, generation, base, seq, learning_until, moment, grants, places, rejected, mail,
-  call('ZCARD', EXPIRY), anomalies, reclaimed,
+local reply = cmsgpack.pack({
+  DONE, pool[TICK], pool[NOW], pool[WALL], pool[GENERATION], pool[BASE], seq, pool[LEARNING_UNTIL], moment, grants, places, rejected, mail,
+  redis.call('ZCARD', EXPIRY), pool[ANOMALIES], pool[RECLAIMED],
 })
-call('HSET', SESSIONS, session, pack({ seq, reply, known[3] }))
-call('ZADD', EXPIRY, now + SESSION_TTL_MS, session)
+redis.call('HSET', SESSIONS, session, cmsgpack.pack({ seq, reply, known[3] }))
+redis.call('ZADD', EXPIRY, pool[NOW] + SESSION_TTL_MS, session)
 return reply

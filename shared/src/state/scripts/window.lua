@@ -13,7 +13,7 @@ local function rotate(fresh, changed)
   for index, row in pairs(fresh) do
     for at = FIRST_WINDOW, #row, WINDOW_SIZE do
       local kind = row[at]
-      local bucket, length = floor(now / BUCKET_MS[kind]), RING[kind]
+      local bucket, length = math.floor(pool[NOW] / BUCKET_MS[kind]), RING[kind]
       local passed = bucket - row[at + LAST]
       if passed >= length then
         cleared_rings[row[at + OFFSET]] = length
@@ -37,7 +37,7 @@ local function rotate(fresh, changed)
       command[m + 1], command[m + 2], command[m + 3] = 'GET', 'i64', '#' .. reads[i]
       m = m + 3
     end
-    local values = call(unpack(command))
+    local values = redis.call(unpack(command))
     for i = first, last do
       local row, total = owners[i][1], owners[i][2]
       row[total] = row[total] - values[i - first + 1]
@@ -62,7 +62,7 @@ end
 -- Corrects a charge in the bucket where it was made; no effect once that bucket has left.
 local function correct(row, at, charged_at, by)
   local kind = row[at]
-  local bucket = math.min(floor(charged_at / BUCKET_MS[kind]), row[at + LAST])
+  local bucket = math.min(math.floor(charged_at / BUCKET_MS[kind]), row[at + LAST])
   if by ~= 0 and row[at + LAST] - bucket < RING[kind] then
     row[at + TOTAL] = row[at + TOTAL] + by
     add(row[at + OFFSET] + bucket % RING[kind], by)
@@ -76,7 +76,7 @@ local function opens_at(row, at, needed)
   local missing = row[at + TOTAL] + needed - row[at + LIMIT]
   local bytes = ''
   if not cleared_rings[offset] then
-    bytes = call('GETRANGE', WINDOWS, offset * 8, (offset + length) * 8 - 1)
+    bytes = redis.call('GETRANGE', WINDOWS, offset * 8, (offset + length) * 8 - 1)
   end
   for bucket = row[at + LAST] - length + 1, row[at + LAST] do
     local place = bucket % length
@@ -93,14 +93,14 @@ end
 
 local function write_windows()
   for offset, length in pairs(cleared_rings) do
-    call('SETRANGE', WINDOWS, offset * 8, string.rep('\0', length * 8))
+    redis.call('SETRANGE', WINDOWS, offset * 8, string.rep('\0', length * 8))
   end
   local command, n = { 'BITFIELD', WINDOWS }, 2
   local function put(verb, slot, value)
     command[n + 1], command[n + 2], command[n + 3], command[n + 4] = verb, 'i64', '#' .. slot, value
     n = n + 4
     if n > 4000 then
-      call(unpack(command))
+      redis.call(unpack(command))
       command, n = { 'BITFIELD', WINDOWS }, 2
     end
   end
@@ -108,5 +108,5 @@ local function write_windows()
   for slot, by in pairs(added) do
     if by ~= 0 and not cleared[slot] then put('INCRBY', slot, by) end
   end
-  if n > 2 then call(unpack(command)) end
+  if n > 2 then redis.call(unpack(command)) end
 end
