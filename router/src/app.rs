@@ -122,7 +122,7 @@ impl App {
             let waiting = waiting_port(&config, &tasks);
             let joined = waiting.draining.clone().drop_guard();
             let session = tokio::select! {
-                session = join(&config, options, addresses.0, tasks.clone()) => session?,
+                session = join(&config, options, addresses.0) => session?,
                 () = waiting.serve(&listener) => return Err(StartError::AcceptLoop),
             };
             drop(joined);
@@ -232,7 +232,6 @@ async fn join(
     config: &Config,
     options: StartOptions,
     listening: SocketAddr,
-    tracker: TaskTracker,
 ) -> Result<Session, StartError> {
     let host = || {
         nix::unistd::gethostname()
@@ -261,7 +260,8 @@ async fn join(
         replica: ReplicaName::from(replica),
         catalog: Catalog::declare(config),
         record: options.record,
-        tracker,
+        // Not the requests' tracker: the drain waits for that one, and the session ends only after it.
+        tracker: TaskTracker::new(),
     });
     joining.await.map_err(|error| StartError::Join {
         message: error.to_string(),
