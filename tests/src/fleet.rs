@@ -146,7 +146,7 @@ fn configuration(setup: &Setup, redis: &Redis, simulator: &Simulator) -> Value {
         }],
         "client_keys": setup.client_keys,
         "queue": { "max_length": 10_000, "timeout": "120s" },
-        "telemetry": { "log": "json", "level": "info" },
+        "telemetry": { "log": "json", "level": "warn" },
     });
     let settings = setup.settings.as_object().expect("settings are an object");
     for (name, value) in settings {

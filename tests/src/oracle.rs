@@ -120,9 +120,14 @@ impl Simulator {
 
     /// Every request it saw of the key, by time of arrival.
     pub async fn arrivals(&self, secret: &str) -> Vec<Arrival> {
+        #[derive(Deserialize)]
+        struct Arrivals {
+            arrivals: Vec<Arrival>,
+        }
+
         let path = format!("/oracle/arrivals/{secret}");
         let answer = self.ask(&Request::get(&path)).await;
-        let mut arrivals: Vec<Arrival> =
+        let Arrivals { mut arrivals } =
             serde_json::from_slice(&answer.body).unwrap_or_else(|error| {
                 let text = answer.text();
                 panic!("{path}: {error}: {}", &text[..text.len().min(300)])

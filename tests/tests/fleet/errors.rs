@@ -88,12 +88,22 @@ async fn requests_that_make_no_sense_are_refused_by_name() {
     );
 
     let twice = send(chat(r#"{"model":"tiny","model":"other","messages":[]}"#)).await;
-    check(&twice, 400, "invalid_request_error", None);
+    check(
+        &twice,
+        400,
+        "invalid_request_error",
+        Some("duplicate_parameter"),
+    );
     assert!(twice.text().contains("model"), "{}", twice.text());
 
-    for broken in ["", "{", "[]", r#"{"messages":[]}"#, r#"{"model":7}"#] {
-        let answer = send(chat(broken)).await;
-        check(&answer, 400, "invalid_request_error", None);
+    let unreadable = ["", "{", "[]"].map(|body| (body, None));
+    let wrong = [
+        (r#"{"messages":[]}"#, Some("missing_required_parameter")),
+        (r#"{"model":7}"#, Some("invalid_type")),
+    ];
+    for (body, code) in unreadable.into_iter().chain(wrong) {
+        let answer = send(chat(body)).await;
+        check(&answer, 400, "invalid_request_error", code);
     }
 
     let large =
