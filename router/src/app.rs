@@ -1,5 +1,7 @@
 //! One router replica, from its listeners to the end of its drain.
 
+mod join;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -7,23 +9,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::catalog::Catalog;
 use shared::config::{Config, StateStore};
-use shared::ids::ReplicaName;
-use shared::state::SharedState;
-use shared::state::memory::MemoryState;
-use shared::state::redis::RedisState;
-use shared::state::session::{JoinError, JoinOptions, Session};
 use shared::tasks::spawn_named;
-use shared::time::SystemClock;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::join::join;
 use crate::dialect::TokenCounter;
 use crate::fleet::CurrentFleet;
 use crate::http::admin::Admin;
+use crate::http::readiness::Readiness;
 use crate::http::routes;
 use crate::http::server::DataPort;
 use crate::http::socket::Patience;
@@ -38,13 +35,22 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long streams that are broken off at the end of a drain may take to say so.
 const CUT_GRACE: Duration = Duration::from_secs(2);
 
-/// A router that listens and has joined the store, but does not serve yet.
+/// A router that listens and has joined the store; what it serves waits for [`App::run`].
 pub struct App {
-    listener: TcpListener,
     addresses: (SocketAddr, SocketAddr),
     pipeline: Arc<Pipeline>,
+    port: Port,
     admin: Admin,
+}
+
+/// The data port at work; gives up what it does when dropped.
+struct Port {
+    draining: CancellationToken,
+    abandon: CancellationToken,
+    /// The accept loop and its connections.
     tasks: TaskTracker,
+    /// The accept loop is over, whyever.
+    ended: CancellationToken,
 }
 
 /// What is not configuration.
@@ -69,8 +75,6 @@ pub enum StartError {
     Admin(#[source] io::Error),
     #[error("the client for upstreams cannot be made: {0}")]
     Upstream(String),
-    #[error("the data port's accept loop ended by itself")]
-    AcceptLoop,
     #[error("{message}")]
     Join {
         message: String,
@@ -83,7 +87,7 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Listen { .. } => true,
-            Self::Admin(_) | Self::Upstream(_) | Self::AcceptLoop => false,
+            Self::Admin(_) | Self::Upstream(_) => false,
             Self::Join {
                 is_configuration, ..
             } => *is_configuration,
@@ -98,7 +102,7 @@ pub enum RunError {
 }
 
 impl App {
-    /// Binds both listeners, then joins the store.
+    /// Binds both listeners, then joins the store; while that is away, the ports answer that they are not ready.
     ///
     /// # Errors
     ///
@@ -109,41 +113,38 @@ impl App {
         let admin_listener = bind(config.admin_listen, "admin_listen", "--admin-listen").await?;
         let address_of = |listener: &TcpListener| listener.local_addr().map_err(StartError::Admin);
         let addresses = (address_of(&listener)?, address_of(&admin_listener)?);
-        let admin = admin_listener
-            .into_std()
-            .and_then(Admin::start)
-            .map_err(StartError::Admin)?;
-
-        let tasks = TaskTracker::new();
-        let counter = Arc::new(TokenCounter::new());
         let upstream = UpstreamClient::new(&config.timeouts)
             .map_err(|error| StartError::Upstream(error.to_string()))?;
-        let session = {
-            let waiting = waiting_port(&config, &tasks);
-            let joined = waiting.draining.clone().drop_guard();
-            let session = tokio::select! {
-                session = join(&config, options, addresses.0) => session?,
-                () = waiting.serve(&listener) => return Err(StartError::AcceptLoop),
-            };
-            drop(joined);
-            session
-        };
+
+        let draining = CancellationToken::new();
+        let readiness = Readiness::new(draining.clone());
+        let admin = admin_listener
+            .into_std()
+            .and_then(|listener| Admin::start(listener, Arc::clone(&readiness)))
+            .map_err(StartError::Admin)?;
+        let port = Port::serve(listener, &config, &readiness, draining.clone());
+
+        // Not waited for by the drain: the session ends after it, by `leave`.
+        let background = TaskTracker::new();
+        let counter = Arc::new(TokenCounter::new());
+        load_tokens(&background, &counter);
+        let session = join(&config, options, addresses.0, background).await?;
         let pipeline = Arc::new(Pipeline {
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,
             session,
             upstream,
             counter,
-            draining: CancellationToken::new(),
+            draining,
             cut: CancellationToken::new(),
         });
-        admin.join(Arc::clone(&pipeline));
+        readiness.join(Arc::clone(&pipeline));
+        greet(&pipeline.config, addresses);
         Ok(Self {
-            listener,
             addresses,
             pipeline,
+            port,
             admin,
-            tasks,
         })
     }
 
@@ -159,57 +160,83 @@ impl App {
     /// Serving ended without being told to.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self {
-            listener,
-            addresses,
+            addresses: _,
             pipeline,
+            port,
             admin,
-            tasks,
         } = self;
-        let abandon = CancellationToken::new();
-        let port = DataPort {
-            draining: pipeline.draining.clone(),
-            abandon: abandon.clone(),
-            ..data_port(
-                &pipeline.config,
-                routes::router(Arc::clone(&pipeline)),
-                &tasks,
-            )
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            () = port.ended.cancelled() => Err(RunError::AcceptLoop),
         };
-        load_tokens(&tasks, &pipeline.counter);
-        greet(&pipeline.config, addresses);
-
-        let mut ended = None;
-        {
-            let mut serving = Box::pin(port.serve(&listener));
-            tokio::select! {
-                () = &mut serving => ended = Some(RunError::AcceptLoop),
-                () = shutdown => {}
-            }
-        }
-        drain(&pipeline, &tasks, &abandon).await;
+        port.drain(&pipeline).await;
+        pipeline.session.leave().await;
+        tracing::info!("Drained");
         drop(admin);
-        ended.map_or(Ok(()), Err)
+        ended
     }
 }
 
-fn data_port(config: &Config, router: routes::Router, tasks: &TaskTracker) -> DataPort {
-    DataPort {
-        router,
-        patience: Patience {
-            head: HEAD_TIMEOUT,
-            idle: IDLE_TIMEOUT,
-            stall: config.timeouts.idle,
-        },
-        connections_max: config.limits.connections,
-        draining: CancellationToken::new(),
-        abandon: CancellationToken::new(),
-        tasks: tasks.clone(),
+impl Port {
+    fn serve(
+        listener: TcpListener,
+        config: &Config,
+        readiness: &Arc<Readiness>,
+        draining: CancellationToken,
+    ) -> Self {
+        let port = Self {
+            draining,
+            abandon: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            ended: CancellationToken::new(),
+        };
+        let data_port = DataPort {
+            router: routes::router(Arc::clone(readiness)),
+            patience: Patience {
+                head: HEAD_TIMEOUT,
+                idle: IDLE_TIMEOUT,
+                stall: config.timeouts.idle,
+            },
+            connections_max: config.limits.connections,
+            draining: port.draining.clone(),
+            abandon: port.abandon.clone(),
+            tasks: port.tasks.clone(),
+        };
+        let ended = port.ended.clone().drop_guard();
+        spawn_named(&port.tasks, "data port", async move {
+            data_port.serve(listener).await;
+            drop(ended);
+        });
+        port
+    }
+
+    /// Refuses new work, lets what runs finish, and breaks off what takes too long.
+    async fn drain(&self, pipeline: &Pipeline) {
+        let limit = pipeline.config.timeouts.drain;
+        tracing::info!("Draining for {limit:?} at most");
+        self.draining.cancel();
+        self.tasks.close();
+        if timeout(limit, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        let connections = self.tasks.len();
+        tracing::warn!(
+            connections,
+            "The drain ran out; breaking off what still runs"
+        );
+        pipeline.cut.cancel();
+        if timeout(CUT_GRACE, self.tasks.wait()).await.is_err() {
+            self.abandon.cancel();
+            self.tasks.wait().await;
+        }
     }
 }
 
-/// The data port while the store is away: alive, not ready, and every request told to come back.
-fn waiting_port(config: &Config, tasks: &TaskTracker) -> DataPort {
-    data_port(config, routes::waiting(), tasks)
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.draining.cancel();
+        self.abandon.cancel();
+    }
 }
 
 async fn bind(
@@ -225,48 +252,6 @@ async fn bind(
             address,
             source,
         })
-}
-
-/// Joins the cluster under the configured name, or `<host>/<listen address>`; waits while the store is away.
-async fn join(
-    config: &Config,
-    options: StartOptions,
-    listening: SocketAddr,
-) -> Result<Session, StartError> {
-    let host = || {
-        nix::unistd::gethostname()
-            .ok()
-            .and_then(|host| host.into_string().ok())
-    };
-    let replica = config.replica_name.clone().unwrap_or_else(|| {
-        format!(
-            "{}/{listening}",
-            host().unwrap_or_else(|| "localhost".to_owned())
-        )
-    });
-    let state: Arc<dyn SharedState> = match &config.state {
-        StateStore::Memory => Arc::new(MemoryState::new(Arc::new(SystemClock::start()))),
-        StateStore::Redis(url) => {
-            let redis =
-                RedisState::new(url.expose(), config).map_err(|error| StartError::Join {
-                    message: error.to_string(),
-                    is_configuration: true,
-                })?;
-            Arc::new(redis)
-        }
-    };
-    let joining = Session::join(JoinOptions {
-        state,
-        replica: ReplicaName::from(replica),
-        catalog: Catalog::declare(config),
-        record: options.record,
-        // Not the requests' tracker: the drain waits for that one, and the session ends only after it.
-        tracker: TaskTracker::new(),
-    });
-    joining.await.map_err(|error| StartError::Join {
-        message: error.to_string(),
-        is_configuration: !matches!(error, JoinError::Record(_)),
-    })
 }
 
 /// Loads the token counter's tables beside the start: a second of work that only unreported usage needs.
@@ -298,27 +283,6 @@ fn greet(config: &Config, (data, admin): (SocketAddr, SocketAddr)) {
         state,
         "Sluice serves {n_models} models over {n_keys} keys on http://{data}, admin on http://{admin}, state in {state}"
     );
-}
-
-/// Refuses new work, lets what runs finish, breaks off what takes too long, and leaves the cluster.
-async fn drain(pipeline: &Pipeline, tasks: &TaskTracker, abandon: &CancellationToken) {
-    let limit = pipeline.config.timeouts.drain;
-    tracing::info!("Draining for {limit:?} at most");
-    pipeline.draining.cancel();
-    tasks.close();
-    if timeout(limit, tasks.wait()).await.is_err() {
-        tracing::warn!(
-            connections = tasks.len(),
-            "The drain ran out; breaking off what still runs"
-        );
-        pipeline.cut.cancel();
-        if timeout(CUT_GRACE, tasks.wait()).await.is_err() {
-            abandon.cancel();
-            tasks.wait().await;
-        }
-    }
-    pipeline.session.leave().await;
-    tracing::info!("Drained");
 }
 
 #[cfg(test)]

@@ -322,3 +322,6 @@ impl CurrentFleet {
         Arc::clone(&slot)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

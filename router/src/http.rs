@@ -8,6 +8,7 @@ mod credentials;
 mod error;
 mod hang_up;
 mod health;
+pub(crate) mod readiness;
 mod request_id;
 pub(crate) mod routes;
 pub(crate) mod server;

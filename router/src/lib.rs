@@ -12,3 +12,6 @@ mod pipeline;
 pub mod upstream;
 
 pub use app::{App, RunError, StartError, StartOptions};
+
+#[cfg(test)]
+mod tidy;

@@ -148,11 +148,6 @@ impl Pipeline {
         self.fleet.at(&self.session.catalog())
     }
 
-    /// Whether new requests should be sent here.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.draining.is_cancelled() && self.session.is_ready()
-    }
-
     fn pass_on(
         &self,
         fleet: &Fleet,

@@ -1,25 +1,21 @@
 //! A whole replica between a scripted upstream and raw clients.
 
 mod client;
+mod draining;
+mod failing;
 mod upstream;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
-use shared::catalog::{Limits, ScopeKind, Strategy};
-use shared::config::{
-    ClientKey, Config, Dialect, Key, LogFormat, Model, Provider, Queue, Retries, ServerLimits,
-    StateStore, Telemetry, Timeouts, Upstream,
-};
-use shared::secret::Secret;
-use shared::units::Priority;
+use shared::catalog::ScopeKind;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::client::{Connection, Received, chat, get, post};
 use self::upstream::{FakeUpstream, PROMPT_TOKENS, USAGE_TOKENS};
 use super::*;
+use crate::fleet::tests::config_of;
 
 const TOKEN: &str = "sk-test";
 
@@ -56,7 +52,7 @@ impl Replica {
         let running = tokio::spawn(app.run(async {
             stopped.await.ok();
         }));
-        until("the replica is ready", async || pipeline.is_ready()).await;
+        until("the replica is ready", async || pipeline.session.is_ready()).await;
         Self {
             data,
             admin,
@@ -97,7 +93,6 @@ impl Replica {
     }
 }
 
-#[track_caller]
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let started = Instant::now();
     while !is_so().await {
@@ -110,80 +105,16 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 fn config(behaviours: &[&str], upstream: &FakeUpstream) -> Config {
-    let tpm = Limits {
-        tpm: Some(1_000_000),
-        ..Limits::default()
+    let base_url = |behaviour: &str| match behaviour {
+        // Nobody listens there.
+        "refused" => "http://127.0.0.1:1".to_owned(),
+        behaviour => format!("http://{}/{behaviour}", upstream.address),
     };
-    let providers = behaviours.iter().map(|behaviour| Provider {
-        name: (*behaviour).into(),
-        dialect: Dialect::OpenaiChat,
-        base_url: if *behaviour == "refused" {
-            "http://127.0.0.1:1".to_owned()
-        } else {
-            format!("http://{}/{behaviour}", upstream.address)
-        },
-        headers: Vec::new(),
-        limits: Limits::default(),
-        keys: vec![Key {
-            name: "main".into(),
-            secret: Secret::new("upstream-secret".to_owned()),
-            weight: 1.0,
-            limits: tpm,
-        }],
-    });
-    let upstreams = behaviours.iter().map(|behaviour| Upstream {
-        provider: (*behaviour).into(),
-        model: "real".to_owned(),
-        weight: 1.0,
-        limits: Limits::default(),
-    });
-    Config {
-        listen: ([127, 0, 0, 1], 0).into(),
-        admin_listen: ([127, 0, 0, 1], 0).into(),
-        open_access: false,
-        state: StateStore::Memory,
-        replica_name: None,
-        providers: providers.collect(),
-        models: vec![Model {
-            name: "m".into(),
-            aliases: vec!["alias".into()],
-            strategy: Strategy::FirstAvailable,
-            exclusive: false,
-            limits: Limits::default(),
-            upstreams: upstreams.collect(),
-            overrides: serde_json::Map::new(),
-        }],
-        client_keys: vec![ClientKey {
-            name: "test".into(),
-            digest: Sha256::digest(TOKEN).into(),
-            team: None,
-            priority: Priority::DEFAULT,
-            models: None,
-            limits: Limits::default(),
-        }],
-        queue: Queue {
-            max_length: 10,
-            timeout: Duration::from_secs(2),
-        },
-        timeouts: Timeouts {
-            connect: Duration::from_secs(1),
-            first_byte: Duration::from_secs(1),
-            idle: Duration::from_secs(1),
-            total: Duration::from_secs(10),
-            drain: Duration::from_secs(5),
-        },
-        retries: Retries {
-            max_attempts: 3.try_into().unwrap(),
-        },
-        limits: ServerLimits {
-            body: 100_000,
-            connections: 100,
-        },
-        telemetry: Telemetry {
-            log: LogFormat::Text,
-            level: "info".to_owned(),
-        },
-    }
+    let providers: Vec<_> = behaviours
+        .iter()
+        .map(|behaviour| (*behaviour, base_url(behaviour)))
+        .collect();
+    config_of(&providers, TOKEN)
 }
 
 #[tokio::test]
@@ -327,123 +258,6 @@ async fn what_cannot_be_routed_is_refused_in_json() {
     assert!(large.text().contains("100000 bytes"));
 }
 
-/// Fails at `behaviour`, and is served by `good` behind it.
-async fn fails_over(behaviour: &'static str, is_stream: bool) {
-    let replica = Replica::start(&[behaviour, "good"]).await;
-
-    let received = replica.chat(&chat("m", is_stream)).await;
-
-    assert_eq!(received.status, 200, "{behaviour}: {}", received.text());
-    assert!(received.is_whole);
-    assert_eq!(received.header("x-sluice-key"), Some("good/main"));
-    assert_eq!(replica.upstream.n_requests("good"), 1);
-    let is_there = behaviour != "refused";
-    assert_eq!(
-        replica.upstream.n_requests(behaviour),
-        usize::from(is_there)
-    );
-}
-
-#[tokio::test]
-async fn what_another_candidate_may_do_better_goes_round_again() {
-    for behaviour in [
-        "refused", "s500", "s429", "s401", "reset", "silent", "html", "error200",
-    ] {
-        fails_over(behaviour, false).await;
-    }
-}
-
-#[tokio::test]
-async fn a_stream_that_fails_before_its_first_content_goes_round_again() {
-    for behaviour in [
-        "refused",
-        "s500",
-        "reset",
-        "silent",
-        "html",
-        "early",
-        "early_error",
-    ] {
-        fails_over(behaviour, true).await;
-    }
-}
-
-#[tokio::test]
-async fn when_all_fail_the_client_gets_the_upstreams_own_word() {
-    let replica = Replica::start(&["s500", "refused"]).await;
-
-    let received = replica.chat(&chat("m", false)).await;
-
-    assert_eq!(received.status, 500);
-    assert_eq!(received.json()["error"]["message"], "from upstream: s500");
-    assert_eq!(received.header("x-should-retry"), Some("false"));
-}
-
-#[tokio::test]
-async fn a_rate_limit_upstream_is_passed_on_with_its_retry_after() {
-    let replica = Replica::start(&["s429"]).await;
-
-    let received = replica.chat(&chat("m", false)).await;
-
-    assert_eq!(received.status, 429);
-    assert_eq!(received.header("retry-after"), Some("7"));
-}
-
-#[tokio::test]
-async fn the_requests_own_fault_is_told_at_once() {
-    let replica = Replica::start(&["s400", "good"]).await;
-
-    let received = replica.chat(&chat("m", false)).await;
-
-    assert_eq!(received.status, 400);
-    assert_eq!(received.json()["error"]["message"], "from upstream: s400");
-    assert_eq!(replica.upstream.n_requests("good"), 0);
-}
-
-#[tokio::test]
-async fn our_keys_fault_is_never_the_clients() {
-    let replica = Replica::start(&["s401"]).await;
-
-    let received = replica.chat(&chat("m", false)).await;
-
-    assert_eq!(received.status, 503);
-    assert!(!received.text().contains("from upstream"));
-    assert!(received.header("retry-after").is_some());
-}
-
-#[tokio::test]
-async fn attempts_end_at_the_configured_number() {
-    let replica = Replica::start_with(&["s500", "s429", "good"], |config| {
-        config.retries.max_attempts = 2.try_into().unwrap();
-    })
-    .await;
-
-    let received = replica.chat(&chat("m", false)).await;
-
-    assert_eq!(received.status, 429);
-    assert_eq!(replica.upstream.n_requests("good"), 0);
-}
-
-#[tokio::test]
-async fn a_stream_that_breaks_off_ends_with_an_error_and_an_aborted_body() {
-    for behaviour in ["cut", "eof", "stall", "late_error"] {
-        let replica = Replica::start(&[behaviour, "good"]).await;
-
-        let received = replica.chat(&chat("m", true)).await;
-
-        assert_eq!(received.status, 200, "{behaviour}");
-        let last = received.text().trim_end().rsplit("\n\n").next().unwrap();
-        assert!(
-            last.starts_with(r#"data: {"error":"#),
-            "{behaviour}: {last}"
-        );
-        assert!(!received.is_whole, "{behaviour}");
-        assert!(!received.text().contains("[DONE]"), "{behaviour}");
-        assert_eq!(replica.upstream.n_requests("good"), 0);
-        replica.holds_nothing_and_charged(PROMPT_TOKENS + 2).await;
-    }
-}
-
 #[tokio::test]
 async fn a_client_that_hangs_up_frees_its_slot_and_aborts_the_upstream() {
     let behind_the_body = ["", "\r\n", "GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"];
@@ -553,65 +367,6 @@ async fn the_admin_port_shows_metrics_and_the_view() {
     assert_eq!(get(replica.admin, "/livez", "").await.status, 200);
     assert_eq!(get(replica.admin, "/readyz", "").await.status, 200);
     assert_eq!(get(replica.data, "/metrics", TOKEN).await.status, 404);
-}
-
-#[tokio::test]
-async fn a_drain_lets_streams_finish_and_takes_nothing_new() {
-    let mut replica = Replica::start(&["slow"]).await;
-    let mut connection = Connection::open(replica.data).await;
-    let mut idle = Connection::open(replica.data).await;
-    connection
-        .send("POST", "/v1/chat/completions", TOKEN, "", &chat("m", true))
-        .await;
-    connection.read_some().await;
-
-    replica.stop();
-
-    until("readiness is over", async || {
-        get(replica.admin, "/readyz", "").await.status == 503
-    })
-    .await;
-    assert_eq!(get(replica.admin, "/livez", "").await.status, 200);
-    until("the listener is closed", async || {
-        tokio::net::TcpStream::connect(replica.data).await.is_err()
-    })
-    .await;
-    assert!(idle.is_closed().await);
-    let received = connection.receive().await;
-    assert!(received.is_whole);
-    assert!(received.text().ends_with("data: [DONE]\n\n"));
-    replica.running.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_drain_that_runs_out_breaks_streams_off_in_band_and_answers_who_waits() {
-    let mut replica = Replica::start_with(&["endless"], |config| {
-        config.timeouts.drain = Duration::from_millis(200);
-    })
-    .await;
-    let mut connection = Connection::open(replica.data).await;
-    connection
-        .send("POST", "/v1/chat/completions", TOKEN, "", &chat("m", true))
-        .await;
-    connection.read_some().await;
-    let mut waiting = Connection::open(replica.data).await;
-    waiting
-        .send("POST", "/v1/chat/completions", TOKEN, "", &chat("m", false))
-        .await;
-    until("both are sent", async || {
-        replica.upstream.n_requests("endless") == 2
-    })
-    .await;
-
-    replica.stop();
-
-    let received = connection.receive().await;
-    assert!(!received.is_whole);
-    assert!(received.text().contains("shutting down"));
-    let waited = waiting.receive().await;
-    assert_eq!(waited.status, 503);
-    assert_eq!(waited.header("retry-after"), Some("1"));
-    replica.running.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use axum::extract::State;
@@ -14,29 +14,24 @@ use http::header::CONTENT_TYPE;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::health;
+use crate::http::readiness::Readiness;
 use crate::metrics;
-use crate::pipeline::Pipeline;
-
-/// The pipeline, once this replica has joined the store.
-type Joined = Arc<OnceLock<Arc<Pipeline>>>;
 
 /// The admin port's server; ends when dropped.
 pub(crate) struct Admin {
-    joined: Joined,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Admin {
-    /// Begins to answer on `listener`; not ready until [`Admin::join`].
+    /// Begins to answer on `listener`.
     ///
     /// # Errors
     ///
     /// The thread, its runtime or the listener cannot be set up.
-    pub(crate) fn start(listener: TcpListener) -> io::Result<Self> {
-        let joined = Joined::default();
+    pub(crate) fn start(listener: TcpListener, readiness: Arc<Readiness>) -> io::Result<Self> {
         let stop = CancellationToken::new();
-        let router = router(Arc::clone(&joined));
+        let router = router(readiness);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -61,17 +56,9 @@ impl Admin {
                 });
             })?;
         Ok(Self {
-            joined,
             stop,
             thread: Some(thread),
         })
-    }
-
-    /// Shows `pipeline` from now on.
-    pub(crate) fn join(&self, pipeline: Arc<Pipeline>) {
-        if self.joined.set(pipeline).is_err() {
-            tracing::debug!("The admin port was told of two pipelines");
-        }
     }
 }
 
@@ -86,44 +73,33 @@ impl Drop for Admin {
     }
 }
 
-fn router(joined: Joined) -> Router {
+fn router(readiness: Arc<Readiness>) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
         .route("/view", get(view))
         .route("/livez", get(health::livez))
-        .route("/readyz", get(readyz))
-        .with_state(joined)
+        .route("/readyz", get(health::readyz))
+        .with_state(readiness)
 }
 
-async fn show_metrics(State(joined): State<Joined>) -> Response {
+async fn show_metrics(State(readiness): State<Arc<Readiness>>) -> Response {
     let Some(recorder) = metrics::recorder() else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let mut text = recorder.render();
-    if let Some(pipeline) = joined.get() {
+    if let Some(pipeline) = readiness.pipeline() {
         metrics::render_session(&pipeline.session, &mut text);
     }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-async fn view(State(joined): State<Joined>) -> Response {
-    let Some(pipeline) = joined.get() else {
-        return not_joined();
+async fn view(State(readiness): State<Arc<Readiness>>) -> Response {
+    let unavailable = |why| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    let Some(pipeline) = readiness.pipeline() else {
+        return unavailable("the state store has not been joined yet\n".to_owned());
     };
     match pipeline.session.view().await {
         Ok(view) => Json(view).into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        Err(error) => unavailable(format!("{error}\n")),
     }
-}
-
-async fn readyz(State(joined): State<Joined>) -> Response {
-    match joined.get() {
-        Some(pipeline) => health::readyz(State(Arc::clone(pipeline))).await,
-        None => not_joined(),
-    }
-}
-
-fn not_joined() -> Response {
-    let why = "this replica has not joined the state store yet\n";
-    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }

@@ -24,7 +24,7 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// When to come back while no key takes our credentials or no upstream answers.
 const UPSTREAM_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When to come back to another replica.
-const DRAINING_RETRY_AFTER: Duration = Duration::from_secs(1);
+const ELSEWHERE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An error as OpenAI words it.
 struct Shape {
@@ -57,13 +57,14 @@ pub(crate) fn problem_response(problem: &Problem) -> Response {
 /// How a request that met `problem` ended, in one word.
 pub(crate) fn end(problem: &Problem) -> End {
     match problem {
-        Problem::Upstream { .. } | Problem::NoAnswer(_) | Problem::Internal => End::Failed,
+        Problem::Upstream { .. } | Problem::NoAnswer { .. } | Problem::Internal => End::Failed,
         Problem::Unauthenticated
         | Problem::BadRequest(_)
         | Problem::BodyTooLarge { .. }
         | Problem::BodyTimeout
         | Problem::UnknownModel { .. }
         | Problem::Refused { .. }
+        | Problem::NotJoined
         | Problem::Draining
         | Problem::UnknownRoute { .. }
         | Problem::WrongMethod { .. } => End::Refused,
@@ -78,9 +79,10 @@ pub(crate) fn reason(problem: &Problem) -> (&'static str, String) {
         Problem::BodyTooLarge { .. } => "body_too_large",
         Problem::BodyTimeout => "body_timeout",
         Problem::UnknownModel { .. } => "unknown_model",
+        Problem::NotJoined => "store_away",
         Problem::Draining => "draining",
         Problem::Upstream { .. } => "upstream",
-        Problem::NoAnswer(why) => no_answer_words(*why).0,
+        Problem::NoAnswer { why, .. } => no_answer_words(*why).0,
         Problem::UnknownRoute { .. } => "unknown_route",
         Problem::WrongMethod { .. } => "wrong_method",
         Problem::Internal => "internal",
@@ -192,6 +194,7 @@ fn shape(problem: &Problem) -> Shape {
             model,
             requested,
         } => refused_shape(refusal, limit.as_ref(), model, *requested),
+        Problem::NotJoined => store_away_shape(),
         Problem::Draining => draining_shape(),
         Problem::Upstream { status, .. } => Shape::new(
             *status,
@@ -199,7 +202,7 @@ fn shape(problem: &Problem) -> Shape {
             "upstream_error",
             format!("The upstream answered with status {}.", status.as_u16()),
         ),
-        Problem::NoAnswer(why) => {
+        Problem::NoAnswer { why, .. } => {
             let (code, message) = no_answer_words(*why);
             Shape::unavailable(code, message)
         }
@@ -255,12 +258,16 @@ fn refused_shape(
             "no_upstream_available",
             format!("No upstream of `{model}` can be used now."),
         ),
-        RefusalReason::StoreAway => Shape::unavailable(
-            "state_store_away",
-            "The router cannot reach its state store and admits nothing until it does.",
-        ),
+        RefusalReason::StoreAway => store_away_shape(),
         RefusalReason::Draining => draining_shape(),
     }
+}
+
+fn store_away_shape() -> Shape {
+    Shape::unavailable(
+        "state_store_away",
+        "The router cannot reach its state store and admits nothing until it does.",
+    )
 }
 
 fn draining_shape() -> Shape {
@@ -325,9 +332,13 @@ fn write_headers(headers: &mut HeaderMap, problem: &Problem) {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }
+        Problem::NotJoined => {
+            write_should_retry(headers, true);
+            write_retry_after(headers, ELSEWHERE_RETRY_AFTER);
+        }
         Problem::Draining => {
             write_should_retry(headers, true);
-            write_retry_after(headers, DRAINING_RETRY_AFTER);
+            write_retry_after(headers, ELSEWHERE_RETRY_AFTER);
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Problem::Upstream {
@@ -343,7 +354,12 @@ fn write_headers(headers: &mut HeaderMap, problem: &Problem) {
                 write_should_retry(headers, false);
             }
         }
-        Problem::NoAnswer(_) => write_retry_after(headers, UPSTREAM_RETRY_AFTER),
+        Problem::NoAnswer { why: _, is_retried } => {
+            write_retry_after(headers, UPSTREAM_RETRY_AFTER);
+            if *is_retried {
+                write_should_retry(headers, false);
+            }
+        }
         Problem::BodyTimeout => {
             write_should_retry(headers, false);
         }
@@ -407,3 +423,6 @@ fn write_retry_after(headers: &mut HeaderMap, retry_after: Duration) {
     headers.insert(RETRY_AFTER_MS, HeaderValue::from(milliseconds));
     headers.insert(RETRY_AFTER, HeaderValue::from(milliseconds.div_ceil(1000)));
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
 //! Liveness, which asks nobody, and readiness, which asks the session.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 
-use crate::http::routes::Shared;
+use crate::http::readiness::Readiness;
 
 /// Tells that this process answers; never depends on the store, or a store's outage would restart every replica.
 pub(crate) async fn livez() -> &'static str {
@@ -12,14 +14,9 @@ pub(crate) async fn livez() -> &'static str {
 }
 
 /// Tells whether new requests should be sent here.
-pub(crate) async fn readyz(State(pipeline): State<Shared>) -> Response {
-    if pipeline.is_ready() {
-        return "ok\n".into_response();
+pub(crate) async fn readyz(State(readiness): State<Arc<Readiness>>) -> Response {
+    match readiness.check() {
+        Ok(()) => "ok\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }
-    let why = if pipeline.draining.is_cancelled() {
-        "shutting down\n"
-    } else {
-        "the state store has not agreed yet\n"
-    };
-    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }

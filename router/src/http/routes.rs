@@ -6,14 +6,12 @@ mod embeddings;
 mod models;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-pub(crate) use axum::Router;
+use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{Method, StatusCode, Uri};
-use shared::lease::{Refusal, RefusalReason};
 
 use crate::dialect::Endpoint;
 use crate::http::answer_headers;
@@ -21,18 +19,19 @@ use crate::http::body::{declared_length, read_body};
 use crate::http::credentials::credentials;
 use crate::http::error::{self, problem_response};
 use crate::http::health;
+use crate::http::readiness::Readiness;
 use crate::http::request_id::RequestId;
 use crate::metrics;
 use crate::pipeline::problem::Problem;
 use crate::pipeline::report::Report;
 use crate::pipeline::{AnswerBody, Call, Pipeline, answer};
 
-pub(crate) type Shared = Arc<Pipeline>;
+type Shared = Arc<Readiness>;
 
 /// `x-sluice-priority`: 0 to 10, never above the client key's own.
 const X_SLUICE_PRIORITY: &str = "x-sluice-priority";
 
-pub(crate) fn router(pipeline: Shared) -> Router {
+pub(crate) fn router(readiness: Shared) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat_completions::create))
         .route("/v1/completions", post(completions::create))
@@ -44,37 +43,15 @@ pub(crate) fn router(pipeline: Shared) -> Router {
         .route("/readyz", get(health::readyz))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(pipeline)
-}
-
-/// The routes of a replica that has not joined the store yet.
-pub(crate) fn waiting() -> Router {
-    let not_ready = || async {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this replica has not joined the state store yet\n",
-        )
-    };
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(not_ready))
-        .fallback(store_away)
-}
-
-async fn store_away() -> Response {
-    problem_response(&Problem::Refused {
-        refusal: Refusal {
-            reason: RefusalReason::StoreAway,
-            retry_after: Duration::from_secs(1),
-        },
-        limit: None,
-        model: String::new(),
-        requested: 0,
-    })
+        .with_state(readiness)
 }
 
 /// Answers one request at `endpoint`.
-async fn respond(pipeline: Shared, endpoint: Endpoint, request: Request) -> Response {
+async fn respond(readiness: Shared, endpoint: Endpoint, request: Request) -> Response {
+    let pipeline = match joined(&readiness) {
+        Ok(pipeline) => pipeline,
+        Err(problem) => return problem_response(&problem),
+    };
     let (parts, body) = request.into_parts();
     let request_id = parts
         .extensions
@@ -99,7 +76,7 @@ async fn respond(pipeline: Shared, endpoint: Endpoint, request: Request) -> Resp
 
     let answered = tokio::select! {
         biased;
-        answered = answer(&pipeline, call, &mut report) => answered,
+        answered = answer(pipeline, call, &mut report) => answered,
         // The drain has run out: whatever is held goes back with the dropped future.
         () = pipeline.cut.cancelled() => Err(Problem::Draining),
     };
@@ -121,6 +98,10 @@ async fn respond(pipeline: Shared, endpoint: Endpoint, request: Request) -> Resp
         AnswerBody::Stream(open) => axum::body::Body::from_stream(open.relay(report).into_stream()),
     };
     (headers, body).into_response()
+}
+
+fn joined(readiness: &Shared) -> Result<&Arc<Pipeline>, Problem> {
+    readiness.pipeline().ok_or(Problem::NotJoined)
 }
 
 async fn unknown_route(method: Method, uri: Uri) -> Response {

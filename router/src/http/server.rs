@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt as _;
 use http::{Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::http::client_body::{ClientBody, HungUp};
+use crate::http::client_body::{ClientBody, HungUp, pumped};
 use crate::http::error::problem_response;
 use crate::http::hang_up::ReadAhead;
 use crate::http::request_id::RequestId;
@@ -56,7 +57,7 @@ pub(crate) struct DataPort {
 
 impl DataPort {
     /// Accepts connections until told to drain.
-    pub(crate) async fn serve(self, listener: &TcpListener) {
+    pub(crate) async fn serve(self, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(
             self.connections_max.min(Semaphore::MAX_PERMITS),
         ));
@@ -99,6 +100,8 @@ impl DataPort {
         let client = Client {
             reader: socket.reader(),
             activity: socket.activity(),
+            stall: self.patience.stall,
+            tasks: self.tasks,
         };
         let router = self.router;
         let service = service_fn(move |request| client.clone().answer(router.clone(), request));
@@ -154,6 +157,8 @@ fn is_of_the_connection(error: &std::io::Error) -> bool {
 struct Client {
     reader: Arc<ReadAhead>,
     activity: Arc<Activity>,
+    stall: Duration,
+    tasks: TaskTracker,
 }
 
 impl Client {
@@ -165,7 +170,7 @@ impl Client {
     ) -> Result<Response<ClientBody>, HungUp> {
         let is_http2 = request.version() >= Version::HTTP_2;
         let active = self.activity.begin(is_http2);
-        // HTTP/2 resets single streams, and hyper drops their answers then.
+        // HTTP/2 carries many requests at once and resets single ones: hyper drops their answers then.
         let reader = (!is_http2).then_some(self.reader);
         let request_id = RequestId::of(request.headers());
         request.extensions_mut().insert(request_id.clone());
@@ -187,6 +192,16 @@ impl Client {
             }
         };
         request_id.write(response.headers_mut());
-        Ok(response.map(|body| ClientBody::new(body, reader, active)))
+        Ok(response.map(|body| {
+            let is_at_hand = body.size_hint().exact().is_some();
+            match reader {
+                _ if is_at_hand => ClientBody::whole(body, active),
+                Some(reader) => ClientBody::watched(body, reader, active),
+                None => ClientBody::whole(pumped(&self.tasks, body, self.stall), active),
+            }
+        }))
     }
 }
+
+#[cfg(test)]
+mod tests;

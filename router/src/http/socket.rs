@@ -1,12 +1,14 @@
 //! A client's socket as hyper sees it: read ahead for hang-ups, and patient only as long as it should be.
 //!
+//! A connection is closed in two steps, or a client that is still sending would be reset and lose its answer.
+//!
 //! hyper's own header time-out also runs while a kept-alive connection is idle, and nothing at all runs while it guesses
 //! the HTTP version of a silent client or waits for one that does not read. These three clocks stand here instead.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,6 +29,9 @@ pub(crate) struct Patience {
     pub(crate) stall: Duration,
 }
 
+/// How long a client may take to close its side after ours.
+const LINGER: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(crate) struct ClientSocket {
     reader: Arc<ReadAhead>,
@@ -36,6 +41,8 @@ pub(crate) struct ClientSocket {
     read_timer: Option<Pin<Box<Sleep>>>,
     /// Runs while the client takes nothing.
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs once our side is closed and the client's is not.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// Whether a connection's requests are being answered, which only the service knows and the socket has to know.
@@ -51,6 +58,8 @@ struct Doing {
     head_since: Option<Instant>,
     /// Frames come at any time there: no head can be told apart.
     is_http2: bool,
+    /// Who waits for bytes without a clock, while requests are being answered.
+    reader: Option<Waker>,
 }
 
 /// A request that is being answered; over when dropped, which is when its body was sent.
@@ -68,10 +77,12 @@ impl ClientSocket {
                 quiet_since: Instant::now(),
                 head_since: None,
                 is_http2: false,
+                reader: None,
             }))),
             patience,
             read_timer: None,
             write_timer: None,
+            linger: None,
         }
     }
 
@@ -127,13 +138,17 @@ impl Activity {
         }
     }
 
-    /// Until when the next bytes must have come.
-    fn deadline(&self, patience: &Patience) -> Option<Instant> {
-        let doing = self.doing();
+    /// Until when the next bytes must have come; pending while a request is being answered.
+    fn poll_deadline(&self, patience: &Patience, cx: &Context<'_>) -> Poll<Instant> {
+        let mut doing = self.doing();
         if doing.n_active > 0 {
-            return None;
+            match &mut doing.reader {
+                Some(reader) => reader.clone_from(cx.waker()),
+                None => doing.reader = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
         }
-        Some(match doing.head_since {
+        Poll::Ready(match doing.head_since {
             Some(head_since) => head_since + patience.head,
             None => doing.quiet_since + patience.idle,
         })
@@ -151,6 +166,10 @@ impl Drop for ActiveRequest {
         doing.n_active -= 1;
         if doing.n_active == 0 {
             doing.quiet_since = Instant::now();
+            // The clock starts now.
+            if let Some(reader) = doing.reader.take() {
+                reader.wake();
+            }
         }
     }
 }
@@ -169,9 +188,7 @@ impl AsyncRead for ClientSocket {
             return Poll::Ready(read);
         }
 
-        let Some(deadline) = self.activity.deadline(&self.patience) else {
-            return Poll::Pending;
-        };
+        let deadline = ready!(self.activity.poll_deadline(&self.patience, cx));
         let timer = self
             .read_timer
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -214,6 +231,22 @@ impl AsyncWrite for ClientSocket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_shutdown(cx)
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.writer).poll_shutdown(cx))?;
+            self.linger = Some(Box::pin(sleep_until(Instant::now() + LINGER)));
+        }
+        loop {
+            let mut thrown_away = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut thrown_away);
+            match self.reader.poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => break,
+            }
+        }
+        if let Some(linger) = &mut self.linger {
+            ready!(linger.as_mut().poll(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -57,9 +57,9 @@ impl<'a> Admission<'a> {
     /// Asks for a lease of a candidate that was not tried yet.
     pub(crate) async fn admit(&mut self, report: &mut Report) -> Result<HeldLease, Problem> {
         let session = &self.pipeline.session;
+        let started = Instant::now();
+        let deadline = started + self.pipeline.config.queue.timeout;
         if self.tried.is_empty() {
-            let started = Instant::now();
-            let deadline = started + self.pipeline.config.queue.timeout;
             let lease = session.acquire(self.claim.clone(), deadline).await;
             report.set_queued(started.elapsed());
             return match lease {
@@ -78,7 +78,7 @@ impl<'a> Admission<'a> {
                 no_queue: true,
                 ..self.claim.clone()
             };
-            match session.acquire(claim, Instant::now()).await {
+            match session.acquire(claim, deadline).await {
                 Ok(lease) => return self.hold(lease),
                 Err(refused) => refusal = refused,
             }

@@ -56,3 +56,63 @@ pub(crate) fn priority(caller: &Caller, asked: Option<&[u8]>) -> Result<Priority
             )
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fleet::tests::{TOKEN, config, fleet};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(credentials: Credentials<'_>, expected: Option<&str>) {
+        let fleet = fleet(&config());
+
+        let caller = authenticate(&fleet, credentials);
+
+        let name = caller.ok().and_then(|caller| caller.name.clone());
+        assert_eq!(
+            name.as_ref().map(shared::ids::ClientKeyName::as_str),
+            expected
+        );
+    }
+
+    #[test]
+    fn only_the_whole_token_is_a_credential() {
+        check(Credentials::Token(TOKEN.as_bytes()), Some("search"));
+        check(
+            Credentials::Token(&TOKEN.as_bytes()[..TOKEN.len() - 1]),
+            None,
+        );
+        check(Credentials::Token(b"' OR 1=1"), None);
+        check(Credentials::Token(b"\0\xff"), None);
+        check(Credentials::Token(b""), None);
+        check(Credentials::Token(&[b'x'; TOKEN_MAX + 1]), None);
+        check(Credentials::None, None);
+    }
+
+    #[test]
+    fn without_client_keys_everybody_is_the_same_caller() {
+        let mut config = config();
+        config.client_keys.clear();
+        let fleet = fleet(&config);
+
+        let caller = authenticate(&fleet, Credentials::None).unwrap();
+
+        assert_eq!(caller.name, None);
+        assert!(caller.rows.is_empty());
+    }
+
+    #[test]
+    fn a_priority_is_only_ever_lowered() {
+        let fleet = fleet(&config());
+        let caller = authenticate(&fleet, Credentials::Token(TOKEN.as_bytes())).unwrap();
+        let level = |asked| priority(caller, asked).map(Priority::level).ok();
+
+        assert_eq!(level(None), Some(5));
+        assert_eq!(level(Some(b"2".as_slice())), Some(2));
+        assert_eq!(level(Some(b"9".as_slice())), Some(5));
+        assert_eq!(level(Some(b"11".as_slice())), None);
+        assert_eq!(level(Some(b"-1".as_slice())), None);
+        assert_eq!(level(Some(b"high".as_slice())), None);
+    }
+}

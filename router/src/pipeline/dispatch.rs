@@ -226,7 +226,7 @@ impl OpenStream {
 impl Failure {
     fn no_answer(why: NoAnswer, outcome: Outcome) -> Self {
         Self {
-            problem: Problem::NoAnswer(why),
+            problem: why.into(),
             outcome,
             is_retryable: true,
         }
@@ -241,9 +241,9 @@ impl Failure {
         let disposition = classify(status, &body, retry_after);
         let is_passed_on = status.is_client_error() || status.is_server_error();
         let problem = if disposition.outcome == Outcome::AuthFailed {
-            Problem::NoAnswer(NoAnswer::KeyRejected)
+            NoAnswer::KeyRejected.into()
         } else if !is_passed_on || leaks(&body, lease) {
-            Problem::NoAnswer(NoAnswer::Unusable)
+            NoAnswer::Unusable.into()
         } else {
             Problem::Upstream {
                 status,
@@ -302,7 +302,9 @@ impl Failure {
 
     /// What the client is told after `n_attempts`.
     pub(crate) fn into_problem(mut self, n_attempts: u32) -> Problem {
-        if let Problem::Upstream { is_retried, .. } = &mut self.problem {
+        if let Problem::Upstream { is_retried, .. } | Problem::NoAnswer { is_retried, .. } =
+            &mut self.problem
+        {
             *is_retried = n_attempts > 1;
         }
         self.problem

@@ -32,6 +32,8 @@ pub(crate) enum Problem {
         /// Estimated tokens.
         requested: u32,
     },
+    /// This replica has not joined the state store yet.
+    NotJoined,
     /// This replica is shutting down.
     Draining,
     /// An upstream's own answer, status and all.
@@ -44,7 +46,10 @@ pub(crate) enum Problem {
         is_retried: bool,
     },
     /// No upstream gave an answer that could be passed on.
-    NoAnswer(NoAnswer),
+    NoAnswer {
+        why: NoAnswer,
+        is_retried: bool,
+    },
     UnknownRoute {
         method: String,
         path: String,
@@ -84,6 +89,15 @@ pub(crate) struct RefusedLimit {
 impl From<BadRequest> for Problem {
     fn from(bad: BadRequest) -> Self {
         Self::BadRequest(bad)
+    }
+}
+
+impl From<NoAnswer> for Problem {
+    fn from(why: NoAnswer) -> Self {
+        Self::NoAnswer {
+            why,
+            is_retried: false,
+        }
     }
 }
 

@@ -50,3 +50,53 @@ pub(crate) fn next_choices(
         .map(|group| group.into_iter().map(|candidate| candidate.index).collect())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fleet::tests::{TOKEN, config, fleet};
+    use crate::pipeline::authenticate::{Credentials, authenticate};
+
+    use super::*;
+
+    #[test]
+    fn a_model_is_found_by_name_and_by_alias() {
+        let fleet = fleet(&config());
+        let caller = authenticate(&fleet, Credentials::Token(TOKEN.as_bytes())).unwrap();
+
+        assert_eq!(rank(&fleet, caller, "large").unwrap().name.as_str(), "gpt");
+        assert_eq!(rank(&fleet, caller, "gpt").unwrap().name.as_str(), "gpt");
+        assert!(rank(&fleet, caller, "secret").is_err());
+        assert!(rank(&fleet, caller, "nothing").is_err());
+    }
+
+    #[test]
+    fn other_providers_are_asked_before_other_keys_of_one_that_failed() {
+        let fleet = fleet(&config());
+        let model = fleet.model("gpt").unwrap();
+        let index = |position: usize| model.candidates[position].index;
+
+        // azure has the keys 0 and 1, openai the key 2.
+        assert_eq!(
+            next_choices(model, &[index(0)]),
+            [vec![index(2)], vec![index(1)]]
+        );
+        assert_eq!(next_choices(model, &[index(0), index(2)]), [[index(1)]]);
+        assert!(next_choices(model, &[index(0), index(1), index(2)]).is_empty());
+    }
+
+    #[test]
+    fn what_the_file_does_not_have_is_not_allowed() {
+        let whole = config();
+        let mut part = config();
+        part.providers[0].keys.pop();
+        let catalog = std::sync::Arc::new(shared::catalog::Catalog::declare(&whole));
+        let all = Fleet::build(&whole, std::sync::Arc::clone(&catalog));
+        let fewer = Fleet::build(&part, catalog);
+
+        assert_eq!(first_choice(all.model("gpt").unwrap()), None);
+        let model = fewer.model("gpt").unwrap();
+        let known: Vec<_> = model.candidates.iter().map(|known| known.index).collect();
+        assert_eq!(known.len(), 2);
+        assert_eq!(first_choice(model), Some(known));
+    }
+}

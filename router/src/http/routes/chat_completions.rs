@@ -6,6 +6,6 @@ use axum::response::Response;
 use crate::dialect::Endpoint;
 use crate::http::routes::{Shared, respond};
 
-pub(crate) async fn create(State(pipeline): State<Shared>, request: Request) -> Response {
-    respond(pipeline, Endpoint::ChatCompletions, request).await
+pub(crate) async fn create(State(readiness): State<Shared>, request: Request) -> Response {
+    respond(readiness, Endpoint::ChatCompletions, request).await
 }

@@ -8,9 +8,8 @@ use serde::Serialize;
 
 use crate::http::credentials::credentials;
 use crate::http::error::problem_response;
-use crate::http::routes::Shared;
+use crate::http::routes::{Shared, joined};
 use crate::pipeline::authenticate::authenticate;
-use crate::pipeline::problem::Problem;
 use crate::pipeline::rank::rank;
 
 #[derive(Serialize)]
@@ -39,32 +38,30 @@ impl<'a> ModelEntry<'a> {
     }
 }
 
-pub(crate) async fn list(State(pipeline): State<Shared>, headers: HeaderMap) -> Response {
-    let fleet = pipeline.fleet();
-    let caller = match authenticate(&fleet, credentials(&headers)) {
-        Ok(caller) => caller,
-        Err(problem) => return problem_response(&problem),
-    };
-    let list = ModelList {
-        object: "list",
-        data: fleet
-            .models_for(caller)
-            .map(|name| ModelEntry::of(name.as_str()))
-            .collect(),
-    };
-    Json(list).into_response()
+pub(crate) async fn list(State(readiness): State<Shared>, headers: HeaderMap) -> Response {
+    let listed = joined(&readiness).and_then(|pipeline| {
+        let fleet = pipeline.fleet();
+        let caller = authenticate(&fleet, credentials(&headers))?;
+        let names = fleet.models_for(caller);
+        let list = ModelList {
+            object: "list",
+            data: names.map(|name| ModelEntry::of(name.as_str())).collect(),
+        };
+        Ok(Json(list).into_response())
+    });
+    listed.unwrap_or_else(|problem| problem_response(&problem))
 }
 
 pub(crate) async fn retrieve(
-    State(pipeline): State<Shared>,
+    State(readiness): State<Shared>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let fleet = pipeline.fleet();
-    let found: Result<_, Problem> =
-        authenticate(&fleet, credentials(&headers)).and_then(|caller| rank(&fleet, caller, &id));
-    match found {
-        Ok(_) => Json(ModelEntry::of(&id)).into_response(),
-        Err(problem) => problem_response(&problem),
-    }
+    let found = joined(&readiness).and_then(|pipeline| {
+        let fleet = pipeline.fleet();
+        let caller = authenticate(&fleet, credentials(&headers))?;
+        rank(&fleet, caller, &id)?;
+        Ok(Json(ModelEntry::of(&id)).into_response())
+    });
+    found.unwrap_or_else(|problem| problem_response(&problem))
 }
