@@ -30,10 +30,9 @@ const LAST_WORD_TIME: Duration = Duration::from_millis(50);
 
 /// A stream on its way to the client.
 pub(crate) struct Relay {
-    reply: UpstreamReply,
-    events: StreamRelay,
     /// `None` once it was settled.
-    lease: Option<HeldLease>,
+    held: Option<Held>,
+    events: StreamRelay,
     /// Completes when an `exclusive` model's lease may be somebody else's.
     lost: BoxFuture<'static, ()>,
     /// Cancelled when the drain has run out.
@@ -46,6 +45,12 @@ pub(crate) struct Relay {
 #[derive(Debug, thiserror::Error)]
 #[error("the upstream's stream broke off")]
 pub(crate) struct BrokenOff;
+
+/// The slot, and what fills it.
+struct Held {
+    reply: UpstreamReply,
+    lease: HeldLease,
+}
 
 enum State {
     /// What was held back goes first.
@@ -77,10 +82,9 @@ impl Relay {
             head,
         } = stream;
         Self {
-            reply,
-            events,
             lost: lease.lost(),
-            lease: Some(lease),
+            held: Some(Held { reply, lease }),
+            events,
             cut,
             report,
             state: State::Head(head),
@@ -128,6 +132,9 @@ impl Relay {
 
     /// Waits for the upstream; `None` is its end, in good order or behind a finished answer.
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, Break> {
+        let Some(Held { reply, .. }) = &mut self.held else {
+            return Ok(None);
+        };
         let is_done = self.events.is_done();
         let is_finished = self.events.is_finished();
         let patience = if is_done {
@@ -137,7 +144,7 @@ impl Relay {
         };
         tokio::select! {
             biased;
-            chunk = self.reply.next_chunk() => match chunk.transpose() {
+            chunk = reply.next_chunk() => match chunk.transpose() {
                 Ok(chunk) => Ok(chunk.filter(|_| !is_done)),
                 Err(_) if is_finished => Ok(None),
                 Err(BodyError::FirstByteTimeout | BodyError::IdleTimeout(_) | BodyError::TotalTimeout) => {
@@ -198,16 +205,18 @@ impl Relay {
 
     fn note_first_byte(&mut self) {
         if self.events.has_content()
-            && let Some(lease) = &mut self.lease
+            && let Some(Held { lease, .. }) = &mut self.held
         {
             lease.mark_first_byte();
         }
     }
 
     fn settle(&mut self, outcome: Outcome, end: End) {
-        let Some(lease) = self.lease.take() else {
+        let Some(Held { reply, lease }) = self.held.take() else {
             return;
         };
+        // The provider hears of the end before somebody else gets the slot.
+        drop(reply);
         let usage = self.events.usage();
         self.report.set_first_byte(lease.first_byte());
         self.report.set_usage(usage);
