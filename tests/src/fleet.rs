@@ -1,0 +1,156 @@
+//! Router replicas over one Redis and one simulated provider.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use shared::state::replay::Recorded;
+use tempfile::TempDir;
+
+use crate::client::CLIENT_KEY;
+use crate::oracle::Simulator;
+use crate::redis::Redis;
+
+mod replica;
+
+pub use replica::{Metrics, Replica};
+
+/// The public model that a fleet serves unless its setup says otherwise.
+pub const MODEL: &str = "tiny";
+
+/// What a fleet is made of; every field has a default that serves.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub replicas: usize,
+    /// Flags of `sluice simulate`.
+    pub simulator: Vec<&'static str>,
+    /// The simulated provider's keys, as the configuration has them.
+    pub keys: Value,
+    pub strategy: &'static str,
+    pub client_keys: Value,
+    /// Merged over the generated configuration, top level by top level.
+    pub settings: Value,
+    /// Whether each replica writes down its store operations.
+    pub is_recorded: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            replicas: 3,
+            simulator: vec![
+                "--first-byte",
+                "20ms",
+                "--jitter",
+                "0ms",
+                "--tokens",
+                "1",
+                "--tokens-per-second",
+                "100000",
+            ],
+            keys: json!([{ "name": "only", "secret": "only" }]),
+            strategy: "weighted",
+            client_keys: json!([{ "name": "client", "secret": CLIENT_KEY, "priority": 10 }]),
+            settings: json!({}),
+            is_recorded: false,
+        }
+    }
+}
+
+/// A running fleet. Dropped, all of its processes are killed.
+#[derive(Debug)]
+pub struct Fleet {
+    pub replicas: Vec<Replica>,
+    pub simulator: Simulator,
+    pub redis: Redis,
+    // Last: what runs writes into it.
+    _directory: TempDir,
+}
+
+impl Fleet {
+    /// Starts everything; all replicas are ready when this returns.
+    pub async fn start(setup: Setup) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("sluice-fleet-")
+            .tempdir()
+            .expect("a temporary directory");
+        let redis = Redis::start(directory.path().to_owned()).await;
+        let simulator = Simulator::start(&setup.simulator, directory.path()).await;
+
+        let mut replicas: Vec<Replica> = (1..=setup.replicas)
+            .map(|number| {
+                let name = format!("router-{number}");
+                let config = configuration(&setup, &redis, &simulator);
+                Replica::new(name, &config, directory.path(), setup.is_recorded)
+            })
+            .collect();
+        for replica in &mut replicas {
+            replica.start();
+        }
+        for replica in &mut replicas {
+            replica.wait_ready().await;
+        }
+        Self {
+            replicas,
+            simulator,
+            redis,
+            _directory: directory,
+        }
+    }
+
+    /// The data addresses of all replicas.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.replicas.iter().map(Replica::address).collect()
+    }
+
+    /// The store operations that all replicas recorded.
+    pub fn records(&self) -> Vec<Recorded> {
+        self.replicas.iter().flat_map(Replica::records).collect()
+    }
+
+    /// The first replica's data address, for tests that need only one.
+    pub fn address(&self) -> SocketAddr {
+        self.replicas[0].address()
+    }
+}
+
+/// The `sluice` binary, which cargo puts beside the folder of the test executables.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let path = test
+        .parent()
+        .and_then(std::path::Path::parent)
+        .expect("tests are in target/<profile>/deps")
+        .join("sluice");
+    assert!(
+        path.exists(),
+        "`{}` is missing: `cargo build` first, or run `cargo test --workspace`",
+        path.display()
+    );
+    path
+}
+
+fn configuration(setup: &Setup, redis: &Redis, simulator: &Simulator) -> Value {
+    let mut config = json!({
+        "state": redis.url(),
+        "providers": [{
+            "name": "simulated",
+            "dialect": "openai_chat",
+            "base_url": simulator.base_url(),
+            "keys": setup.keys,
+        }],
+        "models": [{
+            "name": MODEL,
+            "strategy": setup.strategy,
+            "upstreams": [{ "provider": "simulated" }],
+        }],
+        "client_keys": setup.client_keys,
+        "queue": { "max_length": 10_000, "timeout": "120s" },
+        "telemetry": { "log": "json", "level": "warn" },
+    });
+    let settings = setup.settings.as_object().expect("settings are an object");
+    for (name, value) in settings {
+        config[name] = value.clone();
+    }
+    config
+}

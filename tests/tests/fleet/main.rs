@@ -1,0 +1,21 @@
+//! Promises about the fleet, each kept by real processes; figures are printed beside their targets.
+//!
+//! Nearly all of them load the machine, so each takes it for itself ([`tests::figures::alone`]). `SLUICE_LONG=1` runs
+//! the long forms.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+mod aborts;
+mod concurrency;
+mod death;
+mod demo;
+mod errors;
+mod failover;
+mod queue;
+mod redis_trouble;
+mod strategies;
+mod windows;
