@@ -9,6 +9,7 @@
 mod audit;
 mod differential;
 mod mutants;
+mod queue_order;
 mod server;
 mod sessions;
 mod world;
