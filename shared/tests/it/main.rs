@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod conformance;
 mod differential;
 mod mutants;
 mod queue_order;
