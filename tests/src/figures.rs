@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -30,6 +31,18 @@ pub fn figure(what: &str, value: impl Display, target: impl Display) {
 )]
 pub fn is_long() -> bool {
     std::env::var("SLUICE_LONG").is_ok_and(|value| value == "1")
+}
+
+/// Microseconds since 1970, as the oracle's arrivals have them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with what another process saw"
+)]
+pub fn unix_us() -> i64 {
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("it is after 1970");
+    i64::try_from(elapsed.as_micros()).expect("it is before the year 294246")
 }
 
 /// The value below which the share `q` of `values` lies; 0 of nothing.

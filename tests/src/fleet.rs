@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::client::CLIENT_KEY;
 use crate::oracle::Simulator;
+use crate::proxy::Proxy;
 use crate::redis::Redis;
 
 mod replica;
@@ -32,6 +33,8 @@ pub struct Setup {
     pub settings: Value,
     /// Whether each replica writes down its store operations.
     pub is_recorded: bool,
+    /// Whether the replicas reach Redis through [`Fleet::link`].
+    pub is_linked: bool,
 }
 
 impl Default for Setup {
@@ -53,6 +56,7 @@ impl Default for Setup {
             client_keys: json!([{ "name": "client", "secret": CLIENT_KEY, "priority": 10 }]),
             settings: json!({}),
             is_recorded: false,
+            is_linked: false,
         }
     }
 }
@@ -63,6 +67,8 @@ pub struct Fleet {
     pub replicas: Vec<Replica>,
     pub simulator: Simulator,
     pub redis: Redis,
+    /// Stands between the replicas and Redis, where the setup asked for it.
+    pub link: Option<Proxy>,
     // Last: what runs writes into it.
     _directory: TempDir,
 }
@@ -77,10 +83,16 @@ impl Fleet {
         let redis = Redis::start(directory.path().to_owned()).await;
         let simulator = Simulator::start(&setup.simulator, directory.path()).await;
 
+        let link = match setup.is_linked {
+            true => Some(Proxy::start(redis.address()).await),
+            false => None,
+        };
+        let store = link.as_ref().map_or(redis.address(), Proxy::address);
+
         let mut replicas: Vec<Replica> = (1..=setup.replicas)
             .map(|number| {
                 let name = format!("router-{number}");
-                let config = configuration(&setup, &redis, &simulator);
+                let config = configuration(&setup, store, &simulator);
                 Replica::new(name, &config, directory.path(), setup.is_recorded)
             })
             .collect();
@@ -94,6 +106,7 @@ impl Fleet {
             replicas,
             simulator,
             redis,
+            link,
             _directory: directory,
         }
     }
@@ -130,9 +143,9 @@ pub fn binary() -> PathBuf {
     path
 }
 
-fn configuration(setup: &Setup, redis: &Redis, simulator: &Simulator) -> Value {
+fn configuration(setup: &Setup, store: SocketAddr, simulator: &Simulator) -> Value {
     let mut config = json!({
-        "state": redis.url(),
+        "state": format!("redis://{store}/0"),
         "providers": [{
             "name": "simulated",
             "dialect": "openai_chat",

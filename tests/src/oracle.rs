@@ -35,7 +35,7 @@ pub struct KeyFigures {
     pub refused: u64,
 }
 
-/// One request as the provider saw it; times are microseconds since the last [`Simulator::reset`].
+/// One request as the provider saw it; times are microseconds since 1970.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Arrival {
     #[serde(rename = "at_us")]
@@ -122,26 +122,34 @@ impl Simulator {
     pub async fn arrivals(&self, secret: &str) -> Vec<Arrival> {
         #[derive(Deserialize)]
         struct Arrivals {
+            reset_unix_us: i64,
+            /// Their times begin at the reset.
             arrivals: Vec<Arrival>,
         }
 
         let path = format!("/oracle/arrivals/{secret}");
         let answer = self.ask(&Request::get(&path)).await;
-        let Arrivals { mut arrivals } =
-            serde_json::from_slice(&answer.body).unwrap_or_else(|error| {
-                let text = answer.text();
-                panic!("{path}: {error}: {}", &text[..text.len().min(300)])
-            });
+        let Arrivals {
+            reset_unix_us,
+            mut arrivals,
+        } = serde_json::from_slice(&answer.body).unwrap_or_else(|error| {
+            let text = answer.text();
+            panic!("{path}: {error}: {}", &text[..text.len().min(300)])
+        });
+        for arrival in &mut arrivals {
+            arrival.at += reset_unix_us;
+            for moment in [&mut arrival.ended, &mut arrival.aborted_at] {
+                *moment = moment.map(|moment| moment + reset_unix_us);
+            }
+        }
         arrivals.sort_by_key(|arrival| arrival.at);
         arrivals
     }
 
-    /// Forgets what arrived; returns the moment from which arrivals are then counted, a millisecond more or less.
-    pub async fn reset(&self) -> Instant {
-        let before = Instant::now();
+    /// Forgets what arrived, but not what still runs.
+    pub async fn reset(&self) {
         self.ask(&Request::post_bytes("/oracle/reset", Vec::new()))
             .await;
-        before + before.elapsed() / 2
     }
 
     /// Changes how it treats the key from now on.

@@ -38,10 +38,6 @@ impl Redis {
         self.address
     }
 
-    pub fn url(&self) -> String {
-        format!("redis://{}/0", self.address)
-    }
-
     /// Stops it in the middle of what it does (SIGSTOP); its sockets stay open.
     pub fn freeze(&self) {
         self.process.signal(Signal::SIGSTOP);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
+use shared::state::replay::replay;
 use tests::client::Request;
 use tests::figures::{alone, figure};
 use tests::fleet::{Fleet, MODEL, Setup};
@@ -31,6 +32,7 @@ async fn each_of_three_thousand_waiters_ends_in_exactly_one_way() {
         simulator: vec!["--first-byte", "150ms", "--jitter", "50ms", "--tokens", "1"],
         keys: json!([{ "name": "only", "secret": "only", "limits": { "concurrency": 40 } }]),
         settings: json!({ "queue": { "max_length": 2_200, "timeout": "8s" } }),
+        is_recorded: true,
         ..Setup::default()
     })
     .await;
@@ -64,6 +66,8 @@ async fn each_of_three_thousand_waiters_ends_in_exactly_one_way() {
         waits.iter().sum::<f64>() / waits.len().max(1) as f64
     };
 
+    let replayed = replay(fleet.records());
+
     figure("3,000 clients", format!("{counts:?}"), "each once");
     figure(
         "queued and held afterwards",
@@ -76,6 +80,11 @@ async fn each_of_three_thousand_waiters_ends_in_exactly_one_way() {
         format!("{:.2} s, {:.2} s", mean_wait(10), mean_wait(5)),
         "10 before 5",
     );
+    figure(
+        "store operations that the machine replays alike",
+        format!("{replayed:?}"),
+        "all",
+    );
     assert_eq!(ends.len(), CLIENTS);
     assert_eq!((queued, held, view.anomalies), (0, 0, 0));
     assert!(seen.in_flight_max <= 40);
@@ -86,6 +95,7 @@ async fn each_of_three_thousand_waiters_ends_in_exactly_one_way() {
     assert!(seen.requests >= count(End::Served));
     assert!(seen.requests <= count(End::Served) + count(End::Cancelled));
     assert!(mean_wait(10) < mean_wait(5));
+    assert!(replayed.is_ok(), "{replayed:?}");
 }
 
 #[derive(Clone, Copy, Debug)]

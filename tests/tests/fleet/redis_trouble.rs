@@ -12,6 +12,7 @@ use tests::fleet::{Fleet, MODEL, Setup};
 use tests::ingress::Ingress;
 use tests::load;
 use tests::oracle::in_flight_max;
+use tests::proxy::Fault;
 use tests::streams::{Stage, Streams};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -61,6 +62,44 @@ async fn scripts_that_are_flushed_all_the_time_fail_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bad_link_to_redis_loses_no_slot() {
+    let _machine = alone().await;
+    let fleet = Fleet::start(Setup {
+        is_linked: true,
+        ..setup_with_pace("0")
+    })
+    .await;
+    let link = fleet.link.as_ref().unwrap();
+    let ingress = Ingress::over(&fleet.addresses());
+    let load = ingress.load(40, Request::chat(MODEL));
+
+    for _ in 0..8 {
+        for fault in [
+            Fault::Reset,
+            Fault::None,
+            Fault::Delay(Duration::from_millis(30)),
+            Fault::SplitBytes,
+        ] {
+            link.set(fault);
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+    link.set(Fault::None);
+    let samples = load.stop().await;
+    sleep(Duration::from_secs(1)).await;
+
+    report_load(&fleet, &samples).await;
+    let view = fleet.replicas[0].view().await;
+    let held: u64 = view.scopes.iter().map(|scope| scope.held).sum();
+    figure(
+        "leases held afterwards, and anomalies",
+        format!("{held}, {}", view.anomalies),
+        "0, 0",
+    );
+    assert_eq!((held, view.anomalies), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_redis_refuses_new_requests_and_harms_no_stream() {
     let _machine = alone().await;
     // Streams of twenty seconds: they outlive the freeze.
@@ -87,17 +126,22 @@ async fn a_frozen_redis_refuses_new_requests_and_harms_no_stream() {
         .wait_in_flight(&["only"], u64::from(SLOTS), PATIENCE)
         .await;
     let refilled = thawed.elapsed();
+    // Who came late in the freeze still waits behind them.
+    drop(fresh);
     running
         .wait(Stage::Finished, 6, Duration::from_secs(20))
         .await;
 
     let answers = answers.join_all().await;
     let seen = fleet.simulator.key("only").await;
-    let slowest = answers.iter().map(|answer| answer.took).max().unwrap();
-    let refused = answers.iter().filter(|answer| answer.status == 503).count();
+    let refused: Vec<&Frozen> = answers
+        .iter()
+        .filter(|answer| answer.status == 503)
+        .collect();
+    let slowest = refused.iter().map(|answer| answer.took).max().unwrap();
     figure(
         "requests refused while Redis is frozen",
-        format!("{refused} of {}", answers.len()),
+        format!("{} of {}", refused.len(), answers.len()),
         "nearly all",
     );
     figure(
@@ -167,7 +211,11 @@ async fn a_redis_that_comes_back_empty_serves_in_full_within_eight_seconds() {
 
 /// A fleet on one key; answers have 1,000 tokens at `pace` tokens a second, or come at once after 50 ms with pace 0.
 async fn fleet_with_pace(pace: &'static str) -> Fleet {
-    Fleet::start(Setup {
+    Fleet::start(setup_with_pace(pace)).await
+}
+
+fn setup_with_pace(pace: &'static str) -> Setup {
+    Setup {
         simulator: vec![
             "--first-byte",
             "50ms",
@@ -180,8 +228,7 @@ async fn fleet_with_pace(pace: &'static str) -> Fleet {
         ],
         keys: json!([{ "name": "only", "secret": "only", "limits": { "concurrency": SLOTS } }]),
         ..Setup::default()
-    })
-    .await
+    }
 }
 
 async fn report_load(fleet: &Fleet, samples: &[load::Sample]) {
