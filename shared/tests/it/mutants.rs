@@ -48,7 +48,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
         "",
     ),
     (
-        "window",
+        "waiting",
         "an opening is promised one bucket early",
         "return (bucket + length) * BUCKET_MS[kind] end",
         "return (bucket + length - 1) * BUCKET_MS[kind] end",
@@ -164,7 +164,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "queue",
         "the dead are served",
-        "local packed = is_alive(owner) and redis.call('HGET', WAITERS, member)",
+        "local packed = waiting().is_alive(owner) and redis.call('HGET', WAITERS, member)",
         "local packed = redis.call('HGET', WAITERS, member)",
     ),
     (
@@ -174,7 +174,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
         "if not fresh then",
     ),
     (
-        "queue",
+        "waiting",
         "a blocked head saves up for nothing",
         "closed[index] = true",
         "",
@@ -186,13 +186,13 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
         "local is_passed_over = waiter[ALLOW]",
     ),
     (
-        "queue",
+        "waiting",
         "the queue is one longer than allowed",
         "if (queued[index] or 0) >= pool[QUEUE_MAX] then",
         "if (queued[index] or 0) > pool[QUEUE_MAX] then",
     ),
     (
-        "queue",
+        "waiting",
         "a full queue never sheds",
         "tonumber(tail[2]) <= score",
         "true",

@@ -39,7 +39,7 @@ macro_rules! lua {
 
 /// The rule files, in the order in which they build on each other. The clock's source comes before them.
 const RULES: [(&str, &str); 9] = lua![
-    "prelude", "clock", "window", "store", "strategy", "settle", "queue", "session", "catalog"
+    "prelude", "clock", "window", "store", "strategy", "settle", "waiting", "queue", "session"
 ];
 const MAINS: [(&str, &str); 7] = lua!["catalog", "join", "tick", "boot", "assert", "bye", "audit"];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];

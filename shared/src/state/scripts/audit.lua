@@ -46,8 +46,8 @@ end
 
 for model = 0, pool[N_MODELS] - 1 do
   for _, member in ipairs(redis.call('ZRANGE', queue_key(model), 0, -1)) do
-    local session = split_member(member)
-    if redis.call('HEXISTS', WAITERS, member) == 0 or not is_alive(session) then
+    local session = waiting().split_member(member)
+    if redis.call('HEXISTS', WAITERS, member) == 0 or not waiting().is_alive(session) then
       redis.call('ZREM', queue_key(model), member)
       redis.call('HDEL', WAITERS, member)
     end

@@ -1,145 +1,5 @@
 -- The queue: strict priority, then first come first served, over all models of the pool. Twin: pool/queue.rs.
-local GRANTS_MAX, LOOK_AHEAD, SCANS_MAX = 128, 16, 8
-local PRIORITY_BAND = 4398046511104
-local RETRY_SLOT_MS = 1000
-local LIMITED, TOO_LARGE, QUEUE_FULL, SHED, UNAVAILABLE = 0, 1, 2, 3, 4
-
-local scans, next_opening = 0, 0
-
-local function split_member(member)
-  local session, ticket = string.match(member, '^(.*):(%d+)$')
-  return session, tonumber(ticket)
-end
-
-local function add_queued(model, by)
-  queued[model] = (queued[model] or 0) + by
-end
-
-local function forget(model, member)
-  if redis.call('ZREM', queue_key(model), member) == 1 then add_queued(model, -1) end
-  redis.call('HDEL', WAITERS, member)
-end
-
-local function cancel(session, model, ticket)
-  if model >= pool[N_MODELS] then return end
-  local member = session .. ':' .. ticket
-  if redis.call('ZREM', queue_key(model), member) == 1 then
-    add_queued(model, -1)
-    redis.call('HDEL', WAITERS, member)
-  end
-end
-
-local function too_large_for(index, tokens)
-  local row = rows[index]
-  for at = FIRST_WINDOW, #row, WINDOW_SIZE do
-    if cost(row[at], tokens) > row[at + LIMIT] then return row[at] + 1 end
-  end
-  return nil
-end
-
--- The rows of a candidate, the caller's own left out.
-local function candidate_rows(model, position)
-  local list = { model[KEYS_OF][position] }
-  for _, row in ipairs(model[SCOPES][position] or {}) do list[#list + 1] = row end
-  return list
-end
-
--- Why waiting can never help: reason, row, limit kind; nil if it can.
-local function never_fits(model, waiter)
-  local tokens, callers, allow = waiter[TOKENS], waiter[CALLERS], waiter[ALLOW]
-  for _, row in ipairs(callers or {}) do
-    local kind = too_large_for(row, tokens)
-    if kind then return TOO_LARGE, row, kind end
-  end
-  if not model then return UNAVAILABLE, 0, 0 end
-  local is_small = tokens <= model[LEAST_TOKENS]
-  if is_small and not allow and #model[IDS] > 0 then return nil end
-  local first_row, first_kind
-  for position = 1, #model[IDS] do
-    if allows(allow, model[IDS][position]) then
-      local found
-      for _, row in ipairs(candidate_rows(model, position)) do
-        local kind = too_large_for(row, tokens)
-        if kind then
-          found = true
-          if not first_row then first_row, first_kind = row, kind end
-          break
-        end
-      end
-      if not found then return nil end
-    end
-  end
-  if first_row then return TOO_LARGE, first_row, first_kind end
-  return UNAVAILABLE, 0, 0
-end
-
--- What a row sets against a request: limit kind and the time at which it opens by itself; nil if it admits it.
-local function row_blocker(index, tokens)
-  local row = rows[index]
-  for at = FIRST_WINDOW, #row, WINDOW_SIZE do
-    local needed = cost(row[at], tokens)
-    if row[at + TOTAL] + needed > row[at + LIMIT] then
-      scans = scans + 1
-      if scans <= SCANS_MAX then return row[at] + 1, opens_at(row, at, needed) end
-      return row[at] + 1, (row[at + LAST] + 1) * BUCKET_MS[row[at]]
-    end
-  end
-  if row[SLOTS_MAX] > 0 and row[IN_USE] >= row[SLOTS_MAX] then return 0, nil end
-  return nil
-end
-
--- What stands in a waiter's way: its own scope, else whichever candidate opens first. Returns row, kind, time.
-local function blocker(model, waiter)
-  local tokens, allow = waiter[TOKENS], waiter[ALLOW]
-  for _, row in ipairs(waiter[CALLERS] or {}) do
-    local kind, at = row_blocker(row, tokens)
-    if kind then return row, kind, at end
-  end
-  local first_row, first_kind, first_at = nil, nil, nil
-  for position = 1, #model[IDS] do
-    if allows(allow, model[IDS][position]) then
-      for _, row in ipairs(candidate_rows(model, position)) do
-        local kind, at = row_blocker(row, tokens)
-        if kind then
-          if not first_row or (at and (not first_at or at < first_at)) then
-            first_row, first_kind, first_at = row, kind, at
-          end
-          break
-        end
-      end
-    end
-  end
-  return first_row or 0, first_kind or 0, first_at
-end
-
--- Closes the rows on which a blocked waiter lacks tokens: its own scope's if that is what blocks it.
-local function close_rows(model, waiter, is_caller_blocked)
-  local tokens = waiter[TOKENS]
-  local function close(index)
-    local row = rows[index]
-    for at = FIRST_WINDOW, #row, WINDOW_SIZE do
-      if COUNTS_TOKENS[row[at]] and row[at + TOTAL] + tokens > row[at + LIMIT] then
-        closed[index] = true
-        room[index] = nil
-      end
-    end
-  end
-  if is_caller_blocked then
-    for _, row in ipairs(waiter[CALLERS]) do close(row) end
-    return
-  end
-  for position = 1, #model[IDS] do
-    if allows(waiter[ALLOW], model[IDS][position]) then
-      for _, row in ipairs(candidate_rows(model, position)) do close(row) end
-    end
-  end
-end
-
-local alive = {}
-local function is_alive(session)
-  if alive[session] == nil then alive[session] = redis.call('ZSCORE', EXPIRY, session) and true or false end
-  return alive[session]
-end
+local GRANTS_MAX = 128
 
 -- Finds the best waiter of a cursor: `head` from the batch in hand, or `member` from the store, with its `score`.
 -- `is_current` until somebody moves on.
@@ -178,14 +38,14 @@ local function pump(session, cursors, grants)
     local member, model, waiter = best.member, best.model, best.head
     local owner, ticket, is_known = session, nil, true
     if member then
-      owner, ticket = split_member(member)
-      local packed = is_alive(owner) and redis.call('HGET', WAITERS, member)
+      owner, ticket = waiting().split_member(member)
+      local packed = waiting().is_alive(owner) and redis.call('HGET', WAITERS, member)
       if packed then
         waiter = cmsgpack.unpack(packed)
         load_rows(waiter[CALLERS] or {})
       else
         -- Its session is gone: nobody is left to be granted anything.
-        forget(best.index, member)
+        waiting().forget(best.index, member)
         best.is_current, is_known = false, false
       end
     else
@@ -205,7 +65,7 @@ local function pump(session, cursors, grants)
         n_granted = n_granted + 1
         local granted = grant(model, position, owner, ticket, waiter)
         if member then
-          forget(best.index, member)
+          waiting().forget(best.index, member)
           local mail = mail_for(owner)
           mail[1][#mail[1] + 1] = granted
         else
@@ -214,16 +74,16 @@ local function pump(session, cursors, grants)
         end
       else
         local reason, row, kind
-        if member then reason, row, kind = never_fits(model, waiter) end
+        if member then reason, row, kind = waiting().never_fits(model, waiter) end
         if reason then
           -- The catalog changed under it.
-          forget(best.index, member)
+          waiting().forget(best.index, member)
           local mail = mail_for(owner)
           mail[2][#mail[2] + 1] = { ticket, reason, row, kind, RETRY_SLOT_MS }
         else
-          local _, _, at = blocker(model, waiter)
+          local _, _, at = waiting().blocker(model, waiter)
           if at and (next_opening == 0 or at < next_opening) then next_opening = at end
-          close_rows(model, waiter, is_caller_blocked)
+          waiting().close_rows(model, waiter, is_caller_blocked)
           local is_passed_over = is_caller_blocked or waiter[ALLOW]
           if not is_passed_over or best.skipped + #best.passed >= LOOK_AHEAD then
             best.is_blocked = true
@@ -239,36 +99,6 @@ local function pump(session, cursors, grants)
   end
   -- There may be room for more: whoever ticks next goes on.
   next_opening = pool[NOW]
-end
-
--- Puts a claim that was not granted into its queue, or rejects it.
-local function enqueue(session, cursor, claim, places, rejected)
-  local index, ticket, score = cursor.index, claim[TICKET], claim[SCORE]
-  if claim[NO_QUEUE] then
-    local row, kind, at = blocker(cursor.model, claim)
-    local retry = at and math.max(at - pool[NOW], 0) or RETRY_SLOT_MS
-    rejected[#rejected + 1] = { ticket, LIMITED, row, kind, retry }
-    return
-  end
-  local queue = queue_key(index)
-  if (queued[index] or 0) >= pool[QUEUE_MAX] then
-    local tail = redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES')
-    if not tail[1] or tonumber(tail[2]) <= score then
-      rejected[#rejected + 1] = { ticket, QUEUE_FULL, 0, 0, RETRY_SLOT_MS }
-      return
-    end
-    forget(index, tail[1])
-    local owner, shed = split_member(tail[1])
-    if is_alive(owner) then
-      local mail = mail_for(owner)
-      mail[2][#mail[2] + 1] = { shed, SHED, 0, 0, RETRY_SLOT_MS }
-    end
-  end
-  local member = session .. ':' .. ticket
-  redis.call('ZADD', queue, score, member)
-  redis.call('HSET', WAITERS, member, cmsgpack.pack(claim))
-  add_queued(index, 1)
-  places[#places + 1] = { ticket, score % PRIORITY_BAND, queued[index] }
 end
 
 local function by_score(a, b)
@@ -296,7 +126,11 @@ local function admit(session, acquires)
     local cursor = cursor_of(claim[MODEL])
     pool[SEQUENCE] = pool[SEQUENCE] + 1
     claim[SCORE] = (10 - claim[PRIORITY]) * PRIORITY_BAND + pool[SEQUENCE]
-    local reason, row, kind = never_fits(cursor.model, claim)
+    local model, reason, row, kind = cursor.model, nil, nil, nil
+    local fits_easily = model and #model[IDS] > 0 and claim[TOKENS] <= model[LEAST_TOKENS]
+    if not fits_easily or claim[ALLOW] or claim[CALLERS] then
+      reason, row, kind = waiting().never_fits(model, claim)
+    end
     if reason then
       rejected[#rejected + 1] = { claim[TICKET], reason, row, kind, RETRY_SLOT_MS }
     else
@@ -319,7 +153,7 @@ local function admit(session, acquires)
     local left = cursor.passed
     for i = cursor.first, #cursor.fresh do left[#left + 1] = cursor.fresh[i] end
     if #left > 1 then table.sort(left, by_score) end
-    for _, claim in ipairs(left) do enqueue(session, cursor, claim, places, rejected) end
+    for _, claim in ipairs(left) do waiting().enqueue(session, cursor, claim, places, rejected) end
   end
   return grants, places, rejected
 end

@@ -24,7 +24,7 @@ pool[TICK] = pool[TICK] + 1
 reap_expired(session, REAPED_MAX)
 local lists = load_batch(operations)
 settle_all(session, operations[1], lists)
-for _, gone in ipairs(operations[2]) do cancel(session, gone[1], gone[2]) end
+for _, gone in ipairs(operations[2]) do waiting().cancel(session, gone[1], gone[2]) end
 local grants, places, rejected = admit(session, operations[3])
 local moment = next_moment(session)
 local mail = take_mail(session)

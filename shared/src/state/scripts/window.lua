@@ -69,28 +69,6 @@ local function correct(row, at, charged_at, by)
   end
 end
 
--- When enough old buckets will have left for `needed` to fit; nil if it never fits.
-local function opens_at(row, at, needed)
-  local kind, offset = row[at], row[at + OFFSET]
-  local length = RING[kind]
-  local missing = row[at + TOTAL] + needed - row[at + LIMIT]
-  local bytes = ''
-  if not cleared_rings[offset] then
-    bytes = redis.call('GETRANGE', WINDOWS, offset * 8, (offset + length) * 8 - 1)
-  end
-  for bucket = row[at + LAST] - length + 1, row[at + LAST] do
-    local place = bucket % length
-    local slot = offset + place
-    local stored = 0
-    if not cleared[slot] and #bytes >= (place + 1) * 8 then
-      stored = struct.unpack('>i8', bytes, place * 8 + 1)
-    end
-    missing = missing - stored - (added[slot] or 0)
-    if missing <= 0 then return (bucket + length) * BUCKET_MS[kind] end
-  end
-  return nil
-end
-
 local function write_windows()
   for offset, length in pairs(cleared_rings) do
     redis.call('SETRANGE', WINDOWS, offset * 8, string.rep('\0', length * 8))
