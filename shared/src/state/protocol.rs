@@ -200,6 +200,7 @@ pub struct Grant {
     pub granted_at: i64,
     pub tick: u64,
     /// What is left of the caller's own limits.
+    #[serde(with = "short_list")]
     pub remaining: Vec<Remaining>,
 }
 

@@ -56,8 +56,8 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "window",
         "a charge is written to the wrong bucket",
-        "add(row[at + OFFSET] + row[at + LAST] % RING[kind], by)",
-        "add(row[at + OFFSET] + (row[at + LAST] + 1) % RING[kind], by)",
+        "local slot = row[at + OFFSET] + row[at + LAST] % RING[kind]",
+        "local slot = row[at + OFFSET] + (row[at + LAST] + 1) % RING[kind]",
     ),
     (
         "store",

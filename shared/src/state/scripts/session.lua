@@ -1,5 +1,4 @@
 -- Sessions: who holds what, and how long they live. Twin: pool/session.rs.
-local REAPED_MAX = 2
 local RENEWED_LATELY_MS = 2000
 local LEARNING_EMPTY_MS = 2000
 
@@ -23,7 +22,7 @@ end
 
 -- Takes back what dead sessions held: of all of them, or of a few.
 local function reap_expired(but, limit)
-  local expired = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', pool[NOW], 'LIMIT', 0, limit or -1)
+  local expired = redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', pool[NOW], 'LIMIT', '0', limit or '-1')
   for _, session in ipairs(expired) do
     if session ~= but then reap(session) end
   end

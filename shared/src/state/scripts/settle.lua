@@ -1,10 +1,11 @@
 -- Grants and releases. Twin: pool/settle.rs.
 local UNSENT = 0
 
--- What is left of the caller's own limits: {row, limit kind, left}; kind 0 is slots.
+-- What is left of the caller's own limits: {row, limit kind, left}, or false; kind 0 is slots.
 local function remaining(callers)
+  if not callers then return false end
   local list = {}
-  for _, index in ipairs(callers or {}) do
+  for _, index in ipairs(callers) do
     local row = rows[index]
     if row[SLOTS_MAX] > 0 then
       list[#list + 1] = { index, 0, math.max(row[SLOTS_MAX] - row[IN_USE], 0) }
@@ -50,11 +51,12 @@ local function settle(session, list, release)
     pool[ANOMALIES] = pool[ANOMALIES] + 1
     return
   end
+  changed_holdings[session] = true
   local reserved, granted_at, tokens, is_unsent = release[4], release[5], release[6], release[7] == UNSENT
   for i = 1, #list do
     local index = list[i]
     local row = rows[index]
-    hold(session, index, -1)
+    held[index] = held[index] - 1
     row[IN_USE] = row[IN_USE] - 1
     for at = FIRST_WINDOW, #row, WINDOW_SIZE do
       if COUNTS_TOKENS[row[at]] then
@@ -76,11 +78,14 @@ local function load_batch(operations)
       needed[n] = list[i]
     end
   end
-  for i, release in ipairs(operations[1]) do
+  local releases, acquires = operations[1], operations[3]
+  for i = 1, #releases do
+    local release = releases[i]
     lists[i] = lease_rows(load_model(release[1]), release[2], release[3])
     need(lists[i])
   end
-  for _, acquire in ipairs(operations[3]) do
+  for i = 1, #acquires do
+    local acquire = acquires[i]
     local index = acquire[MODEL]
     if acquire[CALLERS] then need(acquire[CALLERS]) end
     if not seen[index] then
@@ -96,5 +101,5 @@ end
 -- Ends leases: {model, candidate, callers, reserved, granted_at, tokens, outcome, latency, first byte} each; `lists`
 -- are their rows.
 local function settle_all(session, releases, lists)
-  for i, release in ipairs(releases) do settle(session, lists[i], release) end
+  for i = 1, #releases do settle(session, lists[i], releases[i]) end
 end

@@ -58,8 +58,14 @@ local function lease_rows(model, id, callers)
   local position = model.position_of[id]
   if not position then return list end
   list[1] = model[KEYS_OF][position]
-  for _, row in ipairs(model[SCOPES][position] or {}) do list[#list + 1] = row end
-  for _, row in ipairs(callers or {}) do list[#list + 1] = row end
+  local scopes, n = model[SCOPES][position], 1
+  if scopes then
+    for i = 1, #scopes do list[n + i] = scopes[i] end
+    n = n + #scopes
+  end
+  if callers then
+    for i = 1, #callers do list[n + i] = callers[i] end
+  end
   return list
 end
 

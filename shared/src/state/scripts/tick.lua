@@ -21,7 +21,7 @@ if seq > last + 1 then return refuse(ROLLBACK, last) end
 
 local operations = cmsgpack.unpack(ARGV[4])
 pool[TICK] = pool[TICK] + 1
-reap_expired(session, REAPED_MAX)
+reap_expired(session, '2')
 local lists = load_batch(operations)
 settle_all(session, operations[1], lists)
 for _, gone in ipairs(operations[2]) do waiting().cancel(session, gone[1], gone[2]) end

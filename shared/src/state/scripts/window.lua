@@ -53,9 +53,10 @@ end
 local function charge(row, tokens)
   for at = FIRST_WINDOW, #row, WINDOW_SIZE do
     local kind = row[at]
-    local by = cost(kind, tokens)
+    local by = COUNTS_TOKENS[kind] and tokens or 1
+    local slot = row[at + OFFSET] + row[at + LAST] % RING[kind]
     row[at + TOTAL] = row[at + TOTAL] + by
-    add(row[at + OFFSET] + row[at + LAST] % RING[kind], by)
+    added[slot] = (added[slot] or 0) + by
   end
 end
 
