@@ -112,9 +112,20 @@ impl Fleet {
         let callers: HashMap<Digest, Arc<Caller>> = config
             .client_keys
             .iter()
+            .filter(|key| {
+                // Served, it would be served without its limits.
+                let is_counted = key.limits.is_unlimited() || indexes.client_key_rows.contains_key(key.name.as_str());
+                if !is_counted {
+                    tracing::warn!(client_key = %key.name, "Client key `{}` is left out: its limits are not in the cluster's catalog", key.name);
+                }
+                is_counted
+            })
             .map(|key| (key.digest, Arc::new(Caller::build(key, &indexes))))
             .collect();
-        let anonymous = callers.is_empty().then(|| Arc::new(Caller::anonymous()));
+        let anonymous = config
+            .client_keys
+            .is_empty()
+            .then(|| Arc::new(Caller::anonymous()));
         Self {
             catalog,
             models,

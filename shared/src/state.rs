@@ -1,8 +1,8 @@
 //! State that all routers agree on.
 //!
 //! [`SharedState`] has two implementations: [`redis::RedisState`], whose every method is one Lua script, and
-//! [`memory::MemoryState`], its twin. Both pass the suite in `conformance`; a behaviour that is not in the suite is
-//! not promised.
+//! [`memory::MemoryState`], its twin. Both pass the suite in `tests/it/conformance.rs`; a behaviour that is not in the
+//! suite is not promised.
 
 pub mod keys;
 pub mod memory;

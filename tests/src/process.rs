@@ -83,6 +83,21 @@ impl Process {
         read_lossy(&self.errors)
     }
 
+    /// Processor time spent so far, by user and system.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        // The name in brackets may hold anything; the fields after it are counted from 3. Time is in hundredths.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let ticks = |field: usize| -> f64 {
+            let value = fields.split_whitespace().nth(field - 3);
+            value
+                .and_then(|value| value.parse().ok())
+                .expect("Linux counts processor time")
+        };
+        (ticks(14) + ticks(15)) / 100.0
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id is positive"))
     }

@@ -13,6 +13,7 @@ mod session;
 mod settle;
 mod strategy;
 mod view;
+mod waiting;
 mod window;
 
 use std::collections::BTreeMap;
@@ -119,7 +120,7 @@ struct SessionState {
 /// A claim in the queue.
 #[derive(Clone, Debug, PartialEq)]
 struct Waiter {
-    /// Its place: see [`queue::score`].
+    /// Its place: see [`waiting::score`].
     score: i64,
     tokens: u32,
     callers: Vec<RowIndex>,

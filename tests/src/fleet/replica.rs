@@ -103,6 +103,11 @@ impl Replica {
         status_of(self.address, "/livez").await == Some(200)
     }
 
+    /// Processor time that it has spent so far.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.process.as_ref().expect("it runs").cpu_seconds()
+    }
+
     /// SIGKILL: it can say goodbye to nobody.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");

@@ -11,6 +11,7 @@
 
 mod aborts;
 mod concurrency;
+mod cost;
 mod death;
 mod demo;
 mod errors;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pool, ServerClock, queue};
+use super::{Pool, ServerClock, waiting};
 use crate::ids::RowIndex;
 
 /// Something that was counted wrong; there is none unless somebody wrote to the store by hand.
@@ -59,7 +59,7 @@ impl Pool {
         let waiters = &mut self.waiters;
         for model in &mut self.models {
             model.queue.retain(|(_, member)| {
-                let is_alive = queue::parse_member(member)
+                let is_alive = waiting::parse_member(member)
                     .is_some_and(|(session, _)| sessions.contains_key(&session));
                 let is_known = waiters.contains_key(member) && is_alive;
                 if !is_known {

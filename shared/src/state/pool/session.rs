@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     LEARNING_EMPTY_MS, Meta, Pool, REAPED_MAX, RENEWED_LATELY_MS, SESSION_TTL_MS, ServerClock,
-    SessionState, Waiter, queue,
+    SessionState, Waiter, waiting,
 };
 use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId};
@@ -102,8 +102,8 @@ impl Pool {
             let Some(model) = next.models.get_mut(acquire.model.position()) else {
                 continue;
             };
-            let score = queue::score(acquire.priority, waiter.sequence);
-            let member = queue::member(&assert.session, acquire.ticket);
+            let score = waiting::score(acquire.priority, waiter.sequence);
+            let member = waiting::member(&assert.session, acquire.ticket);
             model.queue.insert((score, member.clone()));
             let waiter = Waiter {
                 score,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Pool, ServerClock, queue};
+use super::{Pool, ServerClock, waiting};
 use crate::state::view::{ModelView, ScopeView, SessionView, View, WindowView};
 
 impl Pool {
@@ -45,7 +45,7 @@ impl Pool {
             .map(|(declared, model)| {
                 let mut by_priority: BTreeMap<u8, u64> = BTreeMap::new();
                 for (score, _) in &model.queue {
-                    *by_priority.entry(queue::priority_of(*score)).or_insert(0) += 1;
+                    *by_priority.entry(waiting::priority_of(*score)).or_insert(0) += 1;
                 }
                 ModelView {
                     name: declared.name.to_string(),
