@@ -4,16 +4,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
+use shared::state::protocol::Grant;
 use tests::client::Request;
 use tests::figures::{alone, figure};
 use tests::fleet::{Fleet, MODEL, Setup};
 use tests::oracle::{Arrival, worst_window};
+use tests::records;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Tokens of each answer; the requests allow some more, so the estimate is never below the usage.
 const TOKENS: u32 = 30;
 const TOKENS_MAX: u32 = 36;
+
+/// How often a run is measured at most.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// One run of one kind of window.
 #[derive(Clone, Copy)]
@@ -22,12 +27,19 @@ struct Run {
     limit: u32,
     /// The provider's interval.
     interval: Duration,
-    /// The shortest time for which the store's ring holds a charge: the interval and the guard bucket.
-    cycle: Duration,
+    /// By how much longer than the interval the store holds a charge, at least.
+    guard: Duration,
     cycles: u32,
     /// Requests that use up the limit once.
     requests: u32,
     cost: fn(&Arrival) -> u64,
+}
+
+impl Run {
+    /// The shortest time after which the limit is there again.
+    fn cycle(&self) -> Duration {
+        self.interval + self.guard
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +49,7 @@ async fn rate_windows_hold_at_the_provider_and_are_used_up() {
         kind: "qps",
         limit: 5,
         interval: Duration::from_secs(1),
-        cycle: Duration::from_millis(1_025),
+        guard: Duration::from_millis(25),
         // Two cycles of so short a window would say little.
         cycles: 57,
         requests: 5,
@@ -47,7 +59,7 @@ async fn rate_windows_hold_at_the_provider_and_are_used_up() {
         kind: "rpm",
         limit: 60,
         interval: Duration::from_secs(60),
-        cycle: Duration::from_millis(60_500),
+        guard: Duration::from_millis(500),
         cycles: 2,
         requests: 60,
         cost: |_| 1,
@@ -63,27 +75,61 @@ async fn rate_windows_hold_at_the_provider_and_are_used_up() {
     // They are light; the heavy tests do not run meanwhile.
     let outcomes = tokio::join!(measure(qps), measure(rpm), measure(tpm));
 
-    for (run, worst, used) in [outcomes.0, outcomes.1, outcomes.2] {
-        let Run { kind, limit, .. } = run;
+    let outcomes = [outcomes.0, outcomes.1, outcomes.2];
+    for outcome in &outcomes {
+        let Run { kind, limit, .. } = outcome.run;
         figure(
             &format!("{kind} {limit}: worst interval at the provider"),
-            worst,
+            outcome.worst,
             format!("<= {limit}"),
         );
         figure(
-            &format!("{kind} {limit}: used over {} cycles", run.cycles),
-            format!("{:.1} %", used * 100.0),
+            &format!("{kind} {limit}: used over {} cycles", outcome.run.cycles),
+            format!("{:.1} %", outcome.used * 100.0),
             ">= 93 %",
         );
     }
-    for (run, worst, used) in [outcomes.0, outcomes.1, outcomes.2] {
-        assert!(worst <= u64::from(run.limit), "{}: {worst}", run.kind);
+    for Outcome {
+        run, worst, used, ..
+    } in outcomes
+    {
+        let limit = u64::from(run.limit);
+        assert!(worst <= limit, "{}: {worst}", run.kind);
         assert!(used >= 0.93, "{}: {used}", run.kind);
     }
 }
 
-/// Returns the worst interval, and the share of the limit that was used.
-async fn measure(run: Run) -> (Run, u64, f64) {
+/// What came of a run.
+struct Outcome {
+    run: Run,
+    /// The worst interval, as the provider saw it.
+    worst: u64,
+    /// The share of the limit.
+    used: f64,
+    /// By how much the way from the grant to the provider varied.
+    jitter: Duration,
+}
+
+/// Measures again where the machine was too slow for the promise: a request that comes later behind its grant than the
+/// guard bucket allows for is on its way outside of what the store can know.
+async fn measure(run: Run) -> Outcome {
+    let mut attempt = 1;
+    loop {
+        let outcome = measure_once(run).await;
+        let is_excused = outcome.worst > u64::from(run.limit) && outcome.jitter > run.guard;
+        figure(
+            &format!("{}: delay between grant and provider varied by", run.kind),
+            format!("{:.1?}", outcome.jitter),
+            format!("guard {:?}", run.guard),
+        );
+        if attempt == ATTEMPTS_MAX || !is_excused {
+            return outcome;
+        }
+        attempt += 1;
+    }
+}
+
+async fn measure_once(run: Run) -> Outcome {
     let tokens = TOKENS.to_string().leak();
     let fleet = Fleet::start(Setup {
         simulator: vec![
@@ -98,18 +144,21 @@ async fn measure(run: Run) -> (Run, u64, f64) {
         ],
         keys: json!([{ "name": "only", "secret": "only", "limits": { run.kind: run.limit } }]),
         settings: json!({ "queue": { "max_length": 10_000, "timeout": "10m" } }),
+        is_recorded: true,
         ..Setup::default()
     })
     .await;
+    // Nine routers that have just started still load their token tables, on the processors that requests need.
+    sleep(Duration::from_secs(3)).await;
     fleet.simulator.reset().await;
 
-    let length = run.cycle * run.cycles;
+    let length = run.cycle() * run.cycles;
     // A cycle more, so that nothing runs dry before the end.
-    let mut clients = demand(run, length + run.cycle, &fleet.addresses());
+    let mut clients = demand(run, length + run.cycle(), &fleet.addresses());
     sleep_until(Instant::now() + length + Duration::from_secs(1)).await;
 
     let arrivals = fleet.simulator.arrivals("only").await;
-    let worst = worst_window(&arrivals, micros(run.interval), run.cost);
+    let records = fleet.records();
     let end = arrivals[0].at + micros(length);
     let used: u64 = arrivals
         .iter()
@@ -120,7 +169,12 @@ async fn measure(run: Run) -> (Run, u64, f64) {
     while let Some(status) = clients.try_join_next() {
         assert_eq!(status.unwrap(), Some(200), "a {} client", run.kind);
     }
-    (run, worst, used as f64 / allowed)
+    Outcome {
+        run,
+        worst: worst_window(&arrivals, micros(run.interval), run.cost),
+        used: used as f64 / allowed,
+        jitter: jitter(&records::grants(&records), &arrivals),
+    }
 }
 
 /// Sends twice what the limit allows in each interval: half of it evenly, half right before and after its end.
@@ -156,6 +210,21 @@ fn demand(run: Run, length: Duration, addresses: &[SocketAddr]) -> JoinSet<Optio
         });
     }
     clients
+}
+
+/// The difference between the longest and the shortest way from a grant to the provider.
+fn jitter(grants: &[&Grant], arrivals: &[Arrival]) -> Duration {
+    // The two clocks differ by a constant, which cancels out.
+    let mut delays: Vec<i64> = grants
+        .iter()
+        .zip(arrivals)
+        .map(|(grant, arrival)| arrival.at - grant.granted_at * 1_000)
+        .collect();
+    delays.sort_unstable();
+    let (Some(shortest), Some(longest)) = (delays.first(), delays.last()) else {
+        return Duration::ZERO;
+    };
+    Duration::from_micros(u64::try_from(longest - shortest).unwrap())
 }
 
 fn micros(duration: Duration) -> i64 {
