@@ -22,7 +22,7 @@ struct Run {
     limit: u32,
     /// The provider's interval.
     interval: Duration,
-    /// How long the store's ring holds a charge: interval, the bucket it begins in, and a guard bucket.
+    /// The shortest time for which the store's ring holds a charge: the interval and the guard bucket.
     cycle: Duration,
     cycles: u32,
     /// Requests that use up the limit once.
@@ -37,7 +37,7 @@ async fn rate_windows_hold_at_the_provider_and_are_used_up() {
         kind: "qps",
         limit: 5,
         interval: Duration::from_secs(1),
-        cycle: Duration::from_millis(1_050),
+        cycle: Duration::from_millis(1_025),
         // Two cycles of so short a window would say little.
         cycles: 57,
         requests: 5,
@@ -47,7 +47,7 @@ async fn rate_windows_hold_at_the_provider_and_are_used_up() {
         kind: "rpm",
         limit: 60,
         interval: Duration::from_secs(60),
-        cycle: Duration::from_secs(61),
+        cycle: Duration::from_millis(60_500),
         cycles: 2,
         requests: 60,
         cost: |_| 1,
