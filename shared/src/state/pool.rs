@@ -36,7 +36,7 @@ pub const RENEWED_LATELY_MS: i64 = 2_000;
 /// How long an empty store waits for replicas that remember leases.
 pub const LEARNING_EMPTY_MS: i64 = 2_000;
 /// Sessions reaped by one tick at most.
-const REAPED_MAX: usize = 2;
+const REAPED_MAX: usize = 16;
 
 /// Everything the routers agree on.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -160,7 +160,7 @@ pub struct TickReply {
     pub now: i64,
     /// The server's clock when the script ran.
     pub wall: i64,
-    /// Logical time at which the store last began or restarted; a change means that writes may be lost.
+    /// The server's clock when the store last began or restarted; a change means that writes may be lost.
     pub generation: i64,
     /// The tick count at which this generation began: what was granted later, but before it, may be lost.
     pub base: u64,

@@ -84,7 +84,8 @@ struct Common {
     /// When the last tick that succeeded was sent, by [`boot_time_ms`].
     last_sent_ms: AtomicU64,
     is_ready: AtomicBool,
-    is_fenced: watch::Sender<bool>,
+    /// How often a lease may have been lost: when the fence went up, or the store forgot the session.
+    fences: watch::Sender<u64>,
     // Held only between awaits, hence a std mutex.
     stats: Mutex<Stats>,
 }
@@ -158,7 +159,7 @@ impl Session {
             tickets: AtomicU64::new(0),
             last_sent_ms: AtomicU64::new(sent_ms),
             is_ready: AtomicBool::new(false),
-            is_fenced: watch::Sender::new(false),
+            fences: watch::Sender::new(0),
             stats: Mutex::new(Stats {
                 catalog_differs: agreed.hash != catalog.hash,
                 ..Stats::default()

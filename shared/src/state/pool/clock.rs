@@ -26,7 +26,8 @@ impl Pool {
         if clock.run != meta.run {
             // A restart: what the store holds may be old, and it cannot know all sessions that hold leases.
             meta.run.clone_from(&clock.run);
-            meta.generation = meta.now;
+            // By the server's clock: a snapshot that is loaded twice would count to the same logical time twice.
+            meta.generation = clock.wall;
             meta.base = meta.tick;
             meta.learning_until = meta.now + SESSION_TTL_MS;
         }

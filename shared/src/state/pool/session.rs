@@ -71,7 +71,7 @@ impl Pool {
             next.meta.learning_until = next
                 .meta
                 .learning_until
-                .max(next.meta.generation + SESSION_TTL_MS);
+                .max(next.meta.epoch + SESSION_TTL_MS);
         }
         next.open(&assert.session, &assert.replica);
         for lease in &assert.leases {
@@ -103,6 +103,10 @@ impl Pool {
                 continue;
             };
             let score = waiting::score(acquire.priority, waiter.sequence);
+            let before = waiting::member(&assert.predecessor, acquire.ticket);
+            if let Some(old) = next.waiters.remove(&before) {
+                model.queue.remove(&(old.score, before));
+            }
             let member = waiting::member(&assert.session, acquire.ticket);
             model.queue.insert((score, member.clone()));
             let waiter = Waiter {

@@ -3,6 +3,8 @@
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError};
 
+use crate::state::keys;
+
 /// The first version with `#!lua` scripts.
 pub const REQUIRED_VERSION: (u32, u32) = (7, 0);
 
@@ -37,7 +39,12 @@ pub(super) async fn server(connection: &mut MultiplexedConnection) -> Result<(),
              `maxmemory-policy noeviction`"
         )));
     }
-    Ok(())
+    // A user without this right would only notice by slow hand-overs.
+    redis::cmd("PUBLISH")
+        .arg(format!("{}probe", keys::channel_prefix()))
+        .arg("")
+        .exec_async(connection)
+        .await
 }
 
 fn unfit(detail: String) -> RedisError {

@@ -19,7 +19,7 @@ reap_expired()
 reap(predecessor)
 if is_learning() then
   -- Somebody remembers an epoch before this one, so others may too.
-  pool[LEARNING_UNTIL] = math.max(pool[LEARNING_UNTIL], pool[GENERATION] + SESSION_TTL_MS)
+  pool[LEARNING_UNTIL] = math.max(pool[LEARNING_UNTIL], pool[EPOCH] + SESSION_TTL_MS)
 end
 open(session, replica)
 
@@ -54,10 +54,10 @@ for _, waiter in ipairs(remembered[3]) do
   local model = claim[MODEL]
   if model < pool[N_MODELS] then
     local member = session .. ':' .. claim[TICKET]
+    waiting().forget(model, predecessor .. ':' .. claim[TICKET])
     claim[SCORE] = (10 - claim[PRIORITY]) * PRIORITY_BAND + waiter[2]
-    redis.call('ZADD', queue_key(model), claim[SCORE], member)
+    add_queued(model, redis.call('ZADD', queue_key(model), claim[SCORE], member))
     redis.call('HSET', WAITERS, member, cmsgpack.pack(claim))
-    add_queued(model, 1)
   end
 end
 write_store()

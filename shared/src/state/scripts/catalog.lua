@@ -4,14 +4,8 @@
 -- a window {kind, limit, offset}; a candidate {name, key, scopes, weight}; a model {name, strategy, exclusive, candidates}.
 
 local function install_rows(declared)
-  local fields, known = {}, {}
-  for i = 1, #declared do fields[i] = i - 1 end
-  if #fields > 0 then
-    local values = redis.call('HMGET', ROWS, unpack(fields))
-    for i = 1, #fields do
-      if values[i] then known[#known + 1] = i - 1 end
-    end
-  end
+  local known = redis.call('HKEYS', ROWS)
+  for i = 1, #known do known[i] = tonumber(known[i]) end
   load_rows(known)
   for i, row in ipairs(declared) do
     local index, windows = i - 1, row[4]

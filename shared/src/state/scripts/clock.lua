@@ -34,7 +34,8 @@ local function advance()
   pool[NOW] = pool[NOW] + math.min(math.max(wall - pool[WALL], 0), STEP_MAX_MS)
   pool[WALL] = wall
   if run ~= pool[RUN] then
-    pool[RUN], pool[GENERATION], pool[BASE] = run, pool[NOW], pool[TICK]
+    -- By the server's clock, because a snapshot that is loaded twice would count to the same logical time twice.
+    pool[RUN], pool[GENERATION], pool[BASE] = run, wall, pool[TICK]
     pool[LEARNING_UNTIL] = pool[NOW] + SESSION_TTL_MS
     redis.call('HSET', META, 'pool', packed_pool())
   end

@@ -37,6 +37,9 @@ local DONE, NO_EPOCH, GONE, OLD, ROLLBACK, CATALOG, DUPLICATE, BUSY = 0, 1, 2, 3
 
 local STEP_MAX_MS, SESSION_TTL_MS = 2000, 6000
 
+-- How many values go through one `unpack`, whose own limit is near 8,000; even, because some are pairs.
+local UNPACK_MAX = 4000
+
 -- By window kind: qps, rpm, tpm, rpd, tpd.
 local BUCKET_MS = { [0] = 25, 500, 500, 900000, 900000 }
 local RING = { [0] = 42, 122, 122, 98, 98 }

@@ -58,7 +58,8 @@ local function post_mail(but, channels)
       for _, granted in ipairs(mail[1]) do table.insert(kept[1], granted) end
       for _, refused in ipairs(mail[2]) do table.insert(kept[2], refused) end
       redis.call('HSET', MAIL, session, cmsgpack.pack(kept))
-      redis.call('PUBLISH', channels .. session, cmsgpack.pack(mail))
+      -- Lost or refused, it is only a hint.
+      redis.pcall('PUBLISH', channels .. session, cmsgpack.pack(mail))
     end
   end
 end

@@ -23,12 +23,15 @@ local function load_rows(indexes)
     end
   end
   if n == 0 then return end
-  local values = redis.call('HMGET', ROWS, unpack(fields))
   local fresh = {}
-  for i = 1, n do
-    local row = cmsgpack.unpack(values[i])
-    rows[fields[i]] = row
-    fresh[fields[i]] = row
+  for first = 1, n, UNPACK_MAX do
+    local last = math.min(first + UNPACK_MAX - 1, n)
+    local values = redis.call('HMGET', ROWS, unpack(fields, first, last))
+    for i = first, last do
+      local row = cmsgpack.unpack(values[i - first + 1])
+      rows[fields[i]] = row
+      fresh[fields[i]] = row
+    end
   end
   rotate(fresh, touch)
 end
@@ -105,7 +108,9 @@ local function write_store()
     fields[n + 1], fields[n + 2] = index, cmsgpack.pack(rows[index])
     n = n + 2
   end
-  if n > 0 then redis.call('HSET', ROWS, unpack(fields)) end
+  for first = 1, n, UNPACK_MAX do
+    redis.call('HSET', ROWS, unpack(fields, first, math.min(first + UNPACK_MAX - 1, n)))
+  end
   write_windows()
   for session in pairs(changed_holdings) do
     local flat, m = {}, 0

@@ -21,16 +21,16 @@ if seq > last + 1 then return refuse(ROLLBACK, last) end
 
 local operations = cmsgpack.unpack(ARGV[4])
 pool[TICK] = pool[TICK] + 1
-reap_expired(session, '2')
+reap_expired(session, '16')
 local lists = load_batch(operations)
 settle_all(session, operations[1], lists)
 for _, gone in ipairs(operations[2]) do waiting().cancel(session, gone[1], gone[2]) end
 local grants, places, rejected = admit(session, operations[3])
 local moment = next_moment(session)
-local mail = take_mail(session)
 
-post_mail(session, ARGV[5])
 write_store()
+local mail = take_mail(session)
+post_mail(session, ARGV[5])
 local reply = cmsgpack.pack({
   DONE, pool[TICK], pool[NOW], pool[WALL], pool[GENERATION], pool[BASE], seq, pool[LEARNING_UNTIL], moment, grants, places, rejected, mail,
   redis.call('ZCARD', EXPIRY), pool[ANOMALIES], pool[RECLAIMED],

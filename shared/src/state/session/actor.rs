@@ -100,7 +100,9 @@ pub(super) struct Actor {
     pub(super) catalog: Arc<Catalog>,
     pub(super) seq: u64,
     pub(super) generation: i64,
-    pub(super) base: u64,
+    /// The generation that the assert under way was made for; 0: an empty store.
+    pub(super) asserting_to: i64,
+    pub(super) is_fenced: bool,
 
     pub(super) pending: Pending,
     pub(super) waiters: HashMap<Ticket, Waiter>,
@@ -156,7 +158,8 @@ impl Actor {
             catalog,
             seq: 0,
             generation: reply.generation,
-            base: reply.base,
+            asserting_to: 0,
+            is_fenced: false,
             pending: Pending::default(),
             waiters: HashMap::new(),
             leases: HashMap::new(),

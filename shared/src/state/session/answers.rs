@@ -33,23 +33,17 @@ impl Actor {
         };
         match reply.status {
             Status::Done => {}
-            Status::Catalog => {
-                self.flight = Some(Flight {
-                    call: Call::Tick { seq, operations },
-                    ..flight
-                });
-                self.failed(&StateError::Away(
-                    "its catalog changed: restart this router with the others".into(),
-                ));
-                return;
-            }
-            Status::NoEpoch
+            Status::Catalog
+            | Status::NoEpoch
             | Status::Gone
             | Status::Old
             | Status::Rollback
             | Status::Duplicate
             | Status::Busy => {
                 tracing::warn!(status = ?reply.status, "The state store lost this session: telling it what is held");
+                if reply.status == Status::Gone {
+                    self.lose_leases();
+                }
                 self.take_back(&operations);
                 self.assert(reply.generation, reply.base);
                 return;

@@ -22,6 +22,8 @@ pub struct Lease {
     number: u64,
     remaining: Vec<Remaining>,
     was_dispatched: AtomicBool,
+    /// How often the fence had gone up before.
+    fences_at_grant: u64,
     common: Arc<Common>,
     // `None` once settled.
     commands: Option<mpsc::UnboundedSender<Command>>,
@@ -42,12 +44,14 @@ impl Lease {
             remaining,
         } = grant;
         let was_dispatched = AtomicBool::new(false);
+        let fences_at_grant = *common.fences.borrow();
         Self {
             ticket,
             candidate,
             number,
             remaining,
             was_dispatched,
+            fences_at_grant,
             common,
             commands: Some(commands),
         }
@@ -74,9 +78,10 @@ impl Lease {
 
     /// Completes when the lease may have been given to somebody else (`exclusive` models abort then).
     pub fn lost(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let mut fenced = self.common.is_fenced.subscribe();
+        let mut fences = self.common.fences.subscribe();
+        let at_grant = self.fences_at_grant;
         async move {
-            if fenced.wait_for(|is_fenced| *is_fenced).await.is_err() {
+            if fences.wait_for(|fences| *fences != at_grant).await.is_err() {
                 // The session has left in good order: nothing of it can be lost any more.
                 std::future::pending::<()>().await;
             }

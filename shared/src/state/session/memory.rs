@@ -35,6 +35,15 @@ pub(super) struct Scopes {
     pub(super) callers: Vec<RowIndex>,
 }
 
+#[derive(Debug, Default)]
+struct DaySum {
+    requests: u32,
+    tokens: u64,
+    /// Of the latest admission in it.
+    generation: i64,
+    tick: u64,
+}
+
 /// Keeps nothing where nothing has a window.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -42,7 +51,7 @@ pub(super) struct Memory {
     has_days: bool,
     lately: BTreeMap<Ticket, Admission>,
     /// Sums of what is older, per quarter of an hour.
-    days: BTreeMap<(u64, Scopes), (u32, u64)>,
+    days: BTreeMap<(u64, Scopes), DaySum>,
 }
 
 impl Memory {
@@ -77,9 +86,9 @@ impl Memory {
     pub(super) fn lost(&self, generation: i64, base: u64, now_ms: u64) -> Vec<AssertedCharge> {
         // Summed per bucket, and as young as the youngest of it: what drains late is safe.
         let mut sums: BTreeMap<(bool, u64, &Scopes), (u64, u32, u64)> = BTreeMap::new();
-        let lost =
+        let may_be_lost =
             |admission: &&Admission| admission.generation != generation && admission.tick > base;
-        for admission in self.lately.values().filter(lost) {
+        for admission in self.lately.values().filter(may_be_lost) {
             let is_fine = now_ms.saturating_sub(admission.at_ms) < FINE_MS;
             let width = if is_fine {
                 FINE_BUCKET_MS
@@ -107,20 +116,32 @@ impl Memory {
             .map(|((_, _, scopes), (at_ms, requests, tokens))| {
                 charge(scopes, at_ms, requests, tokens, false)
             });
-        // The sums do not know their ticks: a store that lost nothing of them is charged twice, which is safe too.
+        // A sum is told whole if its latest admission may be lost: at most a bucket is charged twice.
+        let lost = |sum: &DaySum| sum.generation != generation && sum.tick > base;
         let days = self
             .days
             .iter()
-            .map(|((bucket, scopes), (requests, tokens))| {
+            .filter(|(_, sum)| lost(sum))
+            .map(|((bucket, scopes), sum)| {
                 charge(
                     scopes,
                     (bucket + 1) * DAY_BUCKET_MS - 1,
-                    *requests,
-                    *tokens,
+                    sum.requests,
+                    sum.tokens,
                     true,
                 )
             });
         lately.chain(days).collect()
+    }
+
+    /// Marks everything as known to a store of `generation` that has just been told, at `tick`.
+    pub(super) fn told(&mut self, generation: i64, tick: u64) {
+        for admission in self.lately.values_mut() {
+            (admission.generation, admission.tick) = (generation, tick);
+        }
+        for sum in self.days.values_mut() {
+            (sum.generation, sum.tick) = (generation, tick);
+        }
     }
 
     fn prune(&mut self, now_ms: u64) {
@@ -128,20 +149,17 @@ impl Memory {
             if now_ms.saturating_sub(oldest.get().at_ms) < REMEMBERED_MS {
                 break;
             }
-            let Admission {
-                at_ms,
-                scopes,
-                requests,
-                tokens,
-                ..
-            } = oldest.remove();
+            let admission = oldest.remove();
             if self.has_days {
                 let sum = self
                     .days
-                    .entry((at_ms / DAY_BUCKET_MS, scopes))
+                    .entry((admission.at_ms / DAY_BUCKET_MS, admission.scopes))
                     .or_default();
-                sum.0 += requests;
-                sum.1 += u64::from(tokens);
+                sum.requests += admission.requests;
+                sum.tokens += u64::from(admission.tokens);
+                if admission.tick > sum.tick || admission.generation != sum.generation {
+                    (sum.generation, sum.tick) = (admission.generation, admission.tick);
+                }
             }
         }
         while let Some(oldest) = self.days.first_entry() {

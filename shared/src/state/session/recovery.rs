@@ -52,9 +52,10 @@ impl Actor {
     /// Raises or lowers the fence, and sends those away who have waited long enough for a store that is away.
     pub(super) fn watch_the_fence(&mut self) {
         let is_fenced = !self.common.is_within_fence();
-        self.common
-            .is_fenced
-            .send_if_modified(|before| std::mem::replace(before, is_fenced) != is_fenced);
+        if is_fenced && !self.is_fenced {
+            self.lose_leases();
+        }
+        self.is_fenced = is_fenced;
 
         let Some(away_since) = self.away_since else {
             return;
@@ -77,6 +78,11 @@ impl Actor {
                 );
             }
         }
+    }
+
+    /// Tells whoever must know (`exclusive`) that what was granted before may be somebody else's by now.
+    pub(super) fn lose_leases(&self) {
+        self.common.fences.send_modify(|fences| *fences += 1);
     }
 
     /// Puts claims of a batch that the store does not know back into the next one.
@@ -144,6 +150,7 @@ impl Actor {
             waiters: waiters.collect(),
         };
         self.seq = 0;
+        self.asserting_to = generation;
         self.take_off(Call::Assert(Arc::new(assert)));
     }
 
@@ -156,7 +163,7 @@ impl Actor {
         };
         match reply.status {
             Status::Done => {}
-            Status::Catalog if keeps_indexes(&self.catalog, &agreed) => {
+            Status::Catalog if *self.catalog != agreed && keeps_indexes(&self.catalog, &agreed) => {
                 self.agree(agreed);
                 self.take_off(flight.call);
                 return;
@@ -192,7 +199,6 @@ impl Actor {
             });
         }
         self.generation = reply.generation;
-        self.base = reply.base;
         let now_ms = boot_time_ms();
         for held in self.leases.values_mut() {
             // The buckets of the new timeline, by each lease's age.
@@ -200,6 +206,12 @@ impl Actor {
                 reply.now - i64::try_from(now_ms.saturating_sub(held.at_ms)).unwrap_or(0);
         }
         self.came_back(flight.first_sent_ms);
+        if self.asserting_to != 0 && self.asserting_to != reply.generation {
+            // The store restarted once more on the way: what was told is what an earlier start had lost.
+            self.assert(reply.generation, reply.base);
+            return;
+        }
+        self.memory.told(reply.generation, reply.tick);
         self.common
             .stats
             .lock()
