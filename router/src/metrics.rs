@@ -127,6 +127,9 @@ pub(crate) fn attempt_ended(provider: &ProviderName, key: &KeyName, outcome: Out
         Outcome::RateLimited => "rate_limited",
         Outcome::AuthFailed => "auth_failed",
         Outcome::Failed => "failed",
+        Outcome::Unreachable => "unreachable",
+        Outcome::Exhausted => "exhausted",
+        Outcome::Probed => "probed",
     };
     counter!(UPSTREAM_ATTEMPTS, "provider" => provider.to_string(), "key" => key.to_string(), "outcome" => outcome)
         .increment(1);

@@ -29,7 +29,9 @@ use shared::state::SharedState;
 use shared::state::keys::{self, PoolKeys};
 use shared::state::memory::MemoryState;
 use shared::state::pool::{Pool, ServerClock};
-use shared::state::protocol::{Acquire, Boot, Grant, Operations, OutcomeCode, Release};
+use shared::state::protocol::{
+    Acquire, Boot, Grant, Operations, OutcomeCode, PurposeCode, Release,
+};
 use shared::state::redis::{RedisState, Scripts};
 use shared::time::SystemClock;
 use tokio::sync::mpsc;
@@ -121,6 +123,7 @@ fn acquires(first: u64, n: usize) -> Vec<Acquire> {
         callers: Vec::new(),
         allow: Vec::new(),
         no_queue: false,
+        purpose: PurposeCode::REQUEST,
     };
     (first..first + n as u64).map(acquire).collect()
 }
@@ -134,8 +137,10 @@ fn release(grant: &Grant) -> Release {
         granted_at: grant.granted_at,
         tokens: 420,
         outcome: OutcomeCode(1),
-        latency_ms: 800,
-        first_byte_ms: 90,
+        first_byte_us: 90,
+        token_us: 800,
+        retry_ms: 0,
+        reported: Vec::new(),
     }
 }
 

@@ -176,12 +176,18 @@ pub enum Strategy {
     FirstAvailable,
     /// Least in flight for its capacity and weight.
     LeastBusy,
+    /// Smooth weighted round robin whose weights follow latency and failures.
+    DynamicWeighted,
+    /// Least latency for its load and weight.
+    Fastest,
 }
 
 impl Strategy {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Balanced,
         Self::Weighted,
+        Self::DynamicWeighted,
+        Self::Fastest,
         Self::FirstAvailable,
         Self::LeastBusy,
     ];
@@ -192,6 +198,8 @@ impl Strategy {
             Self::Weighted => "weighted",
             Self::FirstAvailable => "first_available",
             Self::LeastBusy => "least_busy",
+            Self::DynamicWeighted => "dynamic_weighted",
+            Self::Fastest => "fastest",
         }
     }
 }
@@ -228,6 +236,8 @@ pub struct Row {
     /// Requests in flight; 0 is unlimited.
     pub slots_max: u32,
     pub windows: Vec<Window>,
+    /// Of a key: tells that its credential or address changed, and nothing about them. Empty for other scopes.
+    pub credential: String,
 }
 
 /// One rate limit of a row.
@@ -269,6 +279,8 @@ pub struct Catalog {
     /// SHA-256 over what was declared, in hex: equal files have equal hashes, whatever came before them.
     pub hash: String,
     pub queue_max: u32,
+    /// Retries per request that the whole cluster may make, beside a small floor.
+    pub retry_share: f64,
     pub rows: Vec<Row>,
     pub candidates: Vec<Candidate>,
     pub models: Vec<Model>,

@@ -130,6 +130,39 @@ pub struct Provider {
     /// Over all its keys.
     pub limits: Limits,
     pub keys: Vec<Key>,
+    pub health: Health,
+}
+
+/// How a coordinator looks after a provider's keys.
+#[derive(Clone, Debug)]
+pub struct Health {
+    pub probe: Probe,
+    pub interval: Duration,
+    /// Successful probes in a row that bring a key back.
+    pub rise: u32,
+    /// Failed probes in a row that take a key out.
+    pub fall: u32,
+}
+
+impl Health {
+    /// For keys that nobody probes.
+    pub const UNPROBED: Self = Self {
+        probe: Probe::None,
+        interval: Duration::from_secs(15),
+        rise: 2,
+        fall: 3,
+    };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// The provider's list of models: costs nothing.
+    Models,
+    /// A chat of one token, at each key's first model.
+    Chat,
+    /// A GET of this path at the provider's host.
+    Path(String),
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +239,10 @@ pub struct Timeouts {
 pub struct Retries {
     /// Upstream attempts per request, the first included.
     pub max_attempts: NonZeroU32,
+    /// Retries per request over the whole cluster, beside a small floor.
+    pub budget: f64,
+    /// Request bodies above this many bytes are sent only once.
+    pub replay_max: usize,
 }
 
 #[derive(Clone, Copy, Debug)]

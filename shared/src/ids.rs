@@ -91,3 +91,15 @@ indexes! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ticket(pub u64);
+
+/// A leader's token: every write it makes carries it, and the store refuses an older one than it has seen.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Fence(pub u64);
+
+impl Fence {
+    /// Nobody's: what an operator does is not bound to who leads.
+    pub const NONE: Self = Self(0);
+}

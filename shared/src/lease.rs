@@ -19,8 +19,23 @@ pub struct Claim {
     pub callers: Vec<RowIndex>,
     /// The only candidates that may serve; `None` allows all of the model's.
     pub allow: Option<Vec<CandidateIndex>>,
-    /// Refuse at once where the claim would have to wait (fail-over attempts).
+    /// Refuse at once where the claim would have to wait (fail-over attempts, probes).
     pub no_queue: bool,
+    pub purpose: Purpose,
+}
+
+/// What a lease is wanted for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A request's first attempt; earns the cluster its share of retries.
+    #[default]
+    Request,
+    /// Another attempt of a request: granted only within the cluster's retry budget.
+    Retry,
+    /// A probe that makes the provider work: ignores the key's health, never its limits. Names one candidate.
+    Probe,
+    /// The same for one that costs the provider nothing (`models`, `path`): charges concurrency and QPS only.
+    LightProbe,
 }
 
 /// Why a claim got no lease.
@@ -45,6 +60,8 @@ pub enum RefusalReason {
     Deadline,
     /// No candidate of the model may be used.
     Unavailable,
+    /// The cluster's retry budget is spent: one attempt more would add load where there is trouble already.
+    RetryBudget,
     /// The store does not answer.
     StoreAway,
     /// This replica is shutting down.
@@ -75,16 +92,52 @@ pub enum Outcome {
     AuthFailed,
     /// 5xx, a cut stream, an error body, or no answer in time.
     Failed,
+    /// The provider could not be reached: every charge is refunded, and the key's health knows.
+    Unreachable,
+    /// The account has no money or quota left (402, `insufficient_quota`, …): waiting does not help.
+    Exhausted,
+    /// A probe came back, well or not: what it found is told by `judge`.
+    Probed,
 }
 
 /// What really happened, told to the store when a lease ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     pub outcome: Outcome,
     /// Prompt and output tokens; `None` keeps the estimate.
     pub tokens: Option<u32>,
-    /// Dispatch to last byte.
-    pub latency: Duration,
-    /// Dispatch to first content byte.
+    /// Dispatch to first content byte, of a stream.
     pub first_byte: Option<Duration>,
+    /// Dispatch to last byte ÷ output tokens, of a plain answer.
+    pub token_time: Option<Duration>,
+    /// When the provider said to come back.
+    pub retry_after: Option<Duration>,
+    /// What the provider said of its own limits for this key.
+    pub reported: Vec<Reported>,
+}
+
+impl Settlement {
+    /// One that says nothing but how it ended.
+    pub fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            tokens: None,
+            first_byte: None,
+            token_time: None,
+            retry_after: None,
+            reported: Vec::new(),
+        }
+    }
+}
+
+/// One of the provider's own windows for a key, from its rate-limit headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// [`WindowKind::code`](crate::catalog::WindowKind::code).
+    pub kind: u8,
+    /// 0: not told.
+    pub limit: u64,
+    pub remaining: u64,
+    /// Until the provider forgets what was used.
+    pub resets_in_ms: u32,
 }

@@ -19,9 +19,11 @@ use std::pin::Pin;
 use tokio::sync::mpsc;
 
 use crate::catalog::Catalog;
-use crate::ids::SessionId;
+use crate::ids::{Fence, SessionId};
 use pool::Difference;
-use protocol::{Assert, Boot, JoinReply, Mail, Operations, TickReply};
+use protocol::{
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, TickReply,
+};
 use view::View;
 
 /// What a store call gives back; boxed, so that a session holds any store behind one pointer.
@@ -78,8 +80,24 @@ pub trait SharedState: Send + Sync + 'static {
     /// The one quota view. Changes nothing.
     fn view(&self) -> StateFuture<'_, View>;
 
+    /// Takes, renews or gives back the leadership of the coordinators; answers who leads now.
+    ///
+    /// Free, or not renewed for [`LEADER_TTL_MS`](pool::LEADER_TTL_MS): the caller leads, with a greater fence.
+    fn lead<'a>(&'a self, candidacy: &'a Candidacy) -> StateFuture<'a, Leadership>;
+
+    /// Who leads, without a claim of one's own.
+    fn leader(&self) -> StateFuture<'_, Leadership>;
+
+    /// Puts `catalog` in force, which succeeds the one that is (`Stale` if that has changed meanwhile).
+    ///
+    /// What has a name in both keeps its counters, leases and waiters; sessions learn of it by their next tick.
+    fn publish<'a>(&'a self, fence: Fence, catalog: &'a Catalog) -> StateFuture<'a, JoinReply>;
+
+    /// Changes a key's health by what a probe found, or by an operator's word.
+    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply>;
+
     /// Recounts what the store derives, and repairs what differs.
-    fn audit(&self) -> StateFuture<'_, Vec<Difference>>;
+    fn audit(&self, fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)>;
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -103,7 +103,7 @@ mod tests {
         let release = |candidate: &u32| {
             json!({
                 "model": 0, "candidate": candidate, "callers": [], "reserved": 0, "granted_at": 0, "tokens": 0,
-                "outcome": 1, "latency_ms": 1, "first_byte_ms": 1,
+                "outcome": 1, "first_byte_us": 1, "token_us": 1, "retry_ms": 0, "reported": [],
             })
         };
         let grant = |candidate: &u32| {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use shared::catalog::{Limits, Strategy};
 use shared::config::{
-    Dialect, Key, LogFormat, Provider, Queue, Retries, ServerLimits, StateStore, Telemetry,
+    Dialect, Health, Key, LogFormat, Provider, Queue, Retries, ServerLimits, StateStore, Telemetry,
     Timeouts, Upstream,
 };
 
@@ -29,6 +29,7 @@ fn provider(name: &str, base_url: String, keys: &[&str]) -> Provider {
         headers: Vec::new(),
         limits: Limits::default(),
         keys: keys.iter().map(key).collect(),
+        health: Health::UNPROBED,
     }
 }
 
@@ -85,6 +86,8 @@ pub(crate) fn config_of(providers: &[(&str, String)], token: &str) -> Config {
         },
         retries: Retries {
             max_attempts: 3.try_into().unwrap(),
+            budget: 0.2,
+            replay_max: 1024,
         },
         limits: ServerLimits {
             body: 100_000,

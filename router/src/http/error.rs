@@ -93,6 +93,7 @@ pub(crate) fn reason(problem: &Problem) -> (&'static str, String) {
             RefusalReason::Shed => "shed",
             RefusalReason::Deadline => "deadline",
             RefusalReason::Unavailable => "unavailable",
+            RefusalReason::RetryBudget => "retry_budget",
             RefusalReason::StoreAway => "store_away",
             RefusalReason::Draining => "draining",
         },
@@ -257,6 +258,10 @@ fn refused_shape(
         RefusalReason::Unavailable => Shape::unavailable(
             "no_upstream_available",
             format!("No upstream of `{model}` can be used now."),
+        ),
+        RefusalReason::RetryBudget => Shape::unavailable(
+            "retry_budget_spent",
+            format!("An upstream of `{model}` failed, and the cluster's retry budget is spent."),
         ),
         RefusalReason::StoreAway => store_away_shape(),
         RefusalReason::Draining => draining_shape(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use shared::catalog::{LimitKind, WindowKind};
 use shared::ids::{CandidateIndex, RowIndex};
-use shared::lease::{Claim, Outcome, Refusal, RefusalReason, Settlement};
+use shared::lease::{Claim, Outcome, Purpose, Refusal, RefusalReason, Settlement};
 use shared::state::session::Lease;
 use shared::units::Priority;
 
@@ -46,6 +46,7 @@ impl<'a> Admission<'a> {
             callers: caller.rows.clone(),
             allow: rank::first_choice(model),
             no_queue: false,
+            purpose: Purpose::Request,
         };
         Self {
             pipeline,
@@ -132,12 +133,7 @@ impl<'a> Admission<'a> {
                 "The store granted candidate {index}, which model `{}` does not have here",
                 self.model.name
             );
-            lease.settle(Settlement {
-                outcome: Outcome::Unsent,
-                tokens: None,
-                latency: Duration::ZERO,
-                first_byte: None,
-            });
+            lease.settle(Settlement::of(Outcome::Unsent));
             return Err(Problem::Internal);
         };
         Ok(HeldLease::new(
@@ -158,6 +154,7 @@ impl<'a> Admission<'a> {
             | RefusalReason::Shed
             | RefusalReason::Deadline
             | RefusalReason::Unavailable
+            | RefusalReason::RetryBudget
             | RefusalReason::StoreAway
             | RefusalReason::Draining => None,
         };

@@ -139,10 +139,9 @@ impl HeldLease {
             }
         };
         lease.settle(Settlement {
-            outcome,
             tokens,
-            latency: self.sent_at.map(|at| at.elapsed()).unwrap_or_default(),
             first_byte: self.first_byte,
+            ..Settlement::of(outcome)
         });
     }
 }

@@ -45,8 +45,13 @@ const CAPACITY_EXCEEDED: u16 = 498;
 pub fn classify(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Disposition {
     let outcome = outcome(status, body);
     let retryable = match outcome {
-        Outcome::RateLimited | Outcome::AuthFailed | Outcome::Failed | Outcome::Unsent => true,
-        Outcome::Served | Outcome::ClientAbort | Outcome::BadRequest => false,
+        Outcome::RateLimited
+        | Outcome::AuthFailed
+        | Outcome::Exhausted
+        | Outcome::Failed
+        | Outcome::Unreachable
+        | Outcome::Unsent => true,
+        Outcome::Served | Outcome::ClientAbort | Outcome::BadRequest | Outcome::Probed => false,
     };
     let waiting_helps = matches!(outcome, Outcome::RateLimited | Outcome::Failed);
     Disposition {

@@ -95,6 +95,7 @@ impl Builder {
 
     fn build(mut self, config: &Config) -> Catalog {
         self.catalog.queue_max = config.queue.max_length;
+        self.catalog.retry_share = config.retries.budget;
         for provider in &config.providers {
             self.limited_row(
                 ScopeKind::Provider,
@@ -103,11 +104,7 @@ impl Builder {
             );
             for key in &provider.keys {
                 // Keys are counted even without limits: strategies and people look at what is in flight.
-                self.row(
-                    ScopeKind::Key,
-                    format!("{}/{}", provider.name, key.name),
-                    &key.limits,
-                );
+                self.key_row(provider, key);
             }
         }
         for model in &config.models {
@@ -145,11 +142,7 @@ impl Builder {
             for key in &provider.keys {
                 let candidate = Candidate {
                     name: format!("{upstream_name}/{}", key.name),
-                    key: self.row(
-                        ScopeKind::Key,
-                        format!("{}/{}", provider.name, key.name),
-                        &key.limits,
-                    ),
+                    key: self.key_row(provider, key),
                     scopes: [provider_row, upstream_row, model_row]
                         .into_iter()
                         .flatten()
@@ -187,6 +180,13 @@ impl Builder {
         (!limits.is_unlimited()).then(|| self.row(kind, name.to_owned(), limits))
     }
 
+    fn key_row(&mut self, provider: &config::Provider, key: &config::Key) -> RowIndex {
+        let name = format!("{}/{}", provider.name, key.name);
+        let index = self.row(ScopeKind::Key, name, &key.limits);
+        self.catalog.rows[index.position()].credential = credential(provider, key);
+        index
+    }
+
     fn row(&mut self, kind: ScopeKind, name: String, limits: &Limits) -> RowIndex {
         let known = self.rows.get(&(kind, name.clone())).copied();
         let before = known
@@ -211,6 +211,7 @@ impl Builder {
             name: name.clone(),
             slots_max: limits.concurrency.unwrap_or(0),
             windows,
+            credential: String::new(),
         };
         if let Some(index) = known {
             self.catalog.rows[index.position()] = row;
@@ -221,6 +222,20 @@ impl Builder {
         self.catalog.rows.push(row);
         index
     }
+}
+
+/// Tells a changed credential or address, and is too short to tell anything else.
+fn credential(provider: &config::Provider, key: &config::Key) -> String {
+    let mut digest = Sha256::new();
+    for part in [provider.base_url.as_str(), key.secret.expose()] {
+        digest.update(part);
+        digest.update([0]);
+    }
+    let digest = digest.finalize();
+    digest[..4]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn index_of(position: usize) -> u32 {

@@ -94,6 +94,8 @@ impl Checker<'_> {
                     self.at_least_one("retries.max_attempts", retries.max_attempts),
                 )
                 .unwrap_or(NonZeroU32::MIN),
+                budget: self.share("retries.budget", retries.budget),
+                replay_max: self.size("retries.replay_max", &retries.replay_max),
             },
             limits: self.server_limits(&limits),
             telemetry: self.telemetry(telemetry),

@@ -94,6 +94,9 @@ pub(super) struct Provider {
     /// The credentials to spread requests over.
     #[schemars(length(min = 1))]
     pub(super) keys: Vec<Key>,
+    /// How a coordinator looks after the keys.
+    #[serde(default)]
+    pub(super) health: Health,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -246,18 +249,57 @@ impl Default for Timeouts {
     }
 }
 
+/// How a coordinator looks after a provider's keys.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a map with `probe` or `interval`"
+)]
+pub(super) struct Health {
+    /// `models` (a list of models: costs nothing), `chat` (one token), `path:/health` (a GET at the provider's host) or
+    /// `none`.
+    pub(super) probe: String,
+    /// Between two probes of a key that is not well, or idle for ten intervals.
+    pub(super) interval: String,
+    /// Successful probes in a row that bring a key back.
+    #[schemars(range(min = 1))]
+    pub(super) rise: Whole,
+    /// Failed probes in a row that take a key out.
+    #[schemars(range(min = 1))]
+    pub(super) fall: Whole,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            probe: "models".to_owned(),
+            interval: "15s".to_owned(),
+            rise: Whole(2),
+            fall: Whole(3),
+        }
+    }
+}
+
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a map with `max_attempts`")]
 pub(super) struct Retries {
     /// Upstream attempts per request, the first included.
     #[schemars(range(min = 1))]
     pub(super) max_attempts: Whole,
+    /// Retries per request that the whole cluster may make, beside a floor of 3 a second; 0.2 is one in five.
+    #[schemars(range(min = 0, max = 1))]
+    pub(super) budget: Number,
+    /// Larger request bodies are sent only once: `1MiB`, or a number of bytes.
+    pub(super) replay_max: String,
 }
 
 impl Default for Retries {
     fn default() -> Self {
         Self {
             max_attempts: Whole(3),
+            budget: Number(0.2),
+            replay_max: "1MiB".to_owned(),
         }
     }
 }

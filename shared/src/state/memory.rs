@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::pool::{Difference, Pool, ServerClock};
-use super::protocol::{Assert, Boot, JoinReply, Operations, TickReply};
+use super::protocol::{
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, TickReply,
+};
 use super::view::View;
-use super::{SharedState, StateFuture, WakeUp};
+use super::{SharedState, StateError, StateFuture, WakeUp};
 use crate::catalog::Catalog;
-use crate::ids::SessionId;
+use crate::ids::{Fence, SessionId};
 use crate::time::Clock;
 
 /// The rules in this process. Learning is over from the start: nothing can have outlived it.
@@ -141,7 +143,23 @@ impl SharedState for MemoryState {
         })
     }
 
-    fn audit(&self) -> StateFuture<'_, Vec<Difference>> {
-        Box::pin(async move { Ok(self.lock().audit(&self.now())) })
+    fn lead<'a>(&'a self, _candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
+        Box::pin(async move { Err(StateError::Refused("`lead` is not built yet".into())) })
+    }
+
+    fn leader(&self) -> StateFuture<'_, Leadership> {
+        Box::pin(async move { Err(StateError::Refused("`leader` is not built yet".into())) })
+    }
+
+    fn publish<'a>(&'a self, _fence: Fence, _catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move { Err(StateError::Refused("`publish` is not built yet".into())) })
+    }
+
+    fn judge<'a>(&'a self, _judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move { Err(StateError::Refused("`judge` is not built yet".into())) })
+    }
+
+    fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
+        Box::pin(async move { Ok((JoinReply::default(), self.lock().audit(&self.now()))) })
     }
 }

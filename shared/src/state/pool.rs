@@ -35,6 +35,8 @@ pub const SESSION_TTL_MS: i64 = 6_000;
 pub const RENEWED_LATELY_MS: i64 = 2_000;
 /// How long an empty store waits for replicas that remember leases.
 pub const LEARNING_EMPTY_MS: i64 = 2_000;
+/// How long a leadership outlives its last renewal.
+pub const LEADER_TTL_MS: i64 = 6_000;
 /// Sessions reaped by one tick at most.
 const REAPED_MAX: usize = 16;
 

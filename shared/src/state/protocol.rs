@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::LimitKind;
-use crate::ids::{CandidateIndex, ModelIndex, ReplicaName, RowIndex, SessionId, Ticket};
-use crate::lease::{Outcome, Remaining};
+use crate::ids::{CandidateIndex, Fence, ModelIndex, ReplicaName, RowIndex, SessionId, Ticket};
+use crate::lease::{Outcome, Purpose, Remaining, Reported};
 
 /// The most operations one tick carries, so that a script stays below a millisecond.
 pub const BATCH_MAX: usize = 128;
@@ -47,9 +47,14 @@ pub struct Release {
     /// Tokens really used.
     pub tokens: u32,
     pub outcome: OutcomeCode,
-    pub latency_ms: u32,
-    /// 0: none came.
-    pub first_byte_ms: u32,
+    /// Microseconds to the first content byte of a stream; 0: no sample.
+    pub first_byte_us: u32,
+    /// Microseconds per output token of a plain answer; 0: no sample.
+    pub token_us: u32,
+    /// When the provider said to come back; 0: it did not.
+    pub retry_ms: u32,
+    #[serde(with = "short_list")]
+    pub reported: Vec<Reported>,
 }
 
 /// Takes a waiter out of its model's queue.
@@ -73,6 +78,30 @@ pub struct Acquire {
     #[serde(with = "short_list")]
     pub allow: Vec<CandidateIndex>,
     pub no_queue: bool,
+    pub purpose: PurposeCode,
+}
+
+/// [`Purpose`] as the scripts know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PurposeCode(pub u8);
+
+impl PurposeCode {
+    pub const REQUEST: Self = Self(0);
+    pub const RETRY: Self = Self(1);
+    pub const PROBE: Self = Self(2);
+    pub const LIGHT_PROBE: Self = Self(3);
+}
+
+impl From<Purpose> for PurposeCode {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Request => Self::REQUEST,
+            Purpose::Retry => Self::RETRY,
+            Purpose::Probe => Self::PROBE,
+            Purpose::LightProbe => Self::LIGHT_PROBE,
+        }
+    }
 }
 
 /// [`Outcome`] as the scripts know it; 0 is the one that refunds.
@@ -82,18 +111,35 @@ pub struct OutcomeCode(pub u8);
 
 impl OutcomeCode {
     pub const UNSENT: Self = Self(0);
+    pub const SERVED: Self = Self(1);
+    pub const RATE_LIMITED: Self = Self(4);
+    pub const AUTH_FAILED: Self = Self(5);
+    pub const FAILED: Self = Self(6);
+    pub const UNREACHABLE: Self = Self(7);
+    pub const EXHAUSTED: Self = Self(8);
+    pub const PROBED: Self = Self(9);
+}
+
+impl OutcomeCode {
+    /// Nothing reached the provider: every charge is given back.
+    pub fn refunds(self) -> bool {
+        matches!(self, Self::UNSENT | Self::UNREACHABLE)
+    }
 }
 
 impl From<Outcome> for OutcomeCode {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Unsent => Self::UNSENT,
-            Outcome::Served => Self(1),
+            Outcome::Served => Self::SERVED,
             Outcome::ClientAbort => Self(2),
             Outcome::BadRequest => Self(3),
-            Outcome::RateLimited => Self(4),
-            Outcome::AuthFailed => Self(5),
-            Outcome::Failed => Self(6),
+            Outcome::RateLimited => Self::RATE_LIMITED,
+            Outcome::AuthFailed => Self::AUTH_FAILED,
+            Outcome::Failed => Self::FAILED,
+            Outcome::Unreachable => Self::UNREACHABLE,
+            Outcome::Exhausted => Self::EXHAUSTED,
+            Outcome::Probed => Self::PROBED,
         }
     }
 }
@@ -118,10 +164,14 @@ pub enum Status {
     Duplicate,
     /// The session still holds leases.
     Busy,
+    /// A newer leader acts: this one's writes change nothing.
+    Fenced,
+    /// What the call was made for has changed meanwhile: look again.
+    Stale,
 }
 
 impl Status {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Done,
         Self::NoEpoch,
         Self::Gone,
@@ -130,6 +180,8 @@ impl Status {
         Self::Catalog,
         Self::Duplicate,
         Self::Busy,
+        Self::Fenced,
+        Self::Stale,
     ];
 }
 
@@ -232,6 +284,7 @@ pub enum RejectCode {
     QueueFull,
     Shed,
     Unavailable,
+    RetryBudget,
 }
 
 impl From<RejectCode> for u8 {
@@ -250,6 +303,7 @@ impl TryFrom<u8> for RejectCode {
             Self::QueueFull,
             Self::Shed,
             Self::Unavailable,
+            Self::RetryBudget,
         ]
         .get(usize::from(code))
         .copied()
@@ -333,6 +387,86 @@ pub struct JoinReply {
     /// See [`TickReply::base`].
     pub base: u64,
     pub learning_until: i64,
+}
+
+/// Asks for the leadership, or renews it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidacy {
+    /// One incarnation of a coordinator: an opaque uuid.
+    pub owner: String,
+    /// Where its admin port answers, for people who look for the leader.
+    pub address: String,
+    /// Give the leadership back instead.
+    pub resigns: bool,
+}
+
+/// Who leads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Leadership {
+    /// Empty: nobody.
+    pub owner: String,
+    pub address: String,
+    /// Grows with every change of leader, also over a store that lost its data.
+    pub fence: Fence,
+    /// Until the leadership falls free unless renewed; 0: it is free.
+    pub remaining_ms: i64,
+}
+
+/// What a coordinator, or an operator, finds of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Verdict {
+    /// Probes succeeded: it serves again, whatever it was out for.
+    Up,
+    /// Probes succeeded that cost the provider nothing: a key without money stays out.
+    Reachable,
+    /// Probes failed: it is ejected, unless it is the last usable key of a model.
+    Down,
+    /// An operator: serves again, its health forgotten.
+    Enable,
+    /// An operator: gets nothing new, what runs finishes; probes go on.
+    Drain,
+    /// An operator: gets nothing new, and is not probed.
+    Disable,
+}
+
+impl Verdict {
+    const ALL: [Self; 6] = [
+        Self::Up,
+        Self::Reachable,
+        Self::Down,
+        Self::Enable,
+        Self::Drain,
+        Self::Disable,
+    ];
+}
+
+impl From<Verdict> for u8 {
+    fn from(verdict: Verdict) -> Self {
+        verdict as Self
+    }
+}
+
+impl TryFrom<u8> for Verdict {
+    type Error = String;
+
+    fn try_from(code: u8) -> Result<Self, String> {
+        Self::ALL
+            .get(usize::from(code))
+            .copied()
+            .ok_or_else(|| format!("unknown verdict {code}"))
+    }
+}
+
+/// Tells the store what was found of a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// [`Fence::NONE`]: an operator's own word, whoever leads.
+    pub fence: Fence,
+    pub row: RowIndex,
+    /// The key's state version when the probe began; what it found of an earlier state is `Stale`. `None`: whatever.
+    pub version: Option<u64>,
+    pub verdict: Verdict,
 }
 
 /// Lists that are mostly empty: `false` says so to the scripts, who pay for every table that they unpack.

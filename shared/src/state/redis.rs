@@ -18,12 +18,14 @@ pub use scripts::{Script, Scripts, TestClock};
 
 use super::keys::{self, PoolKeys};
 use super::pool::{Difference, Dump, Pool, ServerClock};
-use super::protocol::{Assert, Boot, JoinReply, Operations, TickReply};
+use super::protocol::{
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, TickReply,
+};
 use super::view::View;
 use super::{SharedState, StateError, StateFuture, WakeUp};
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::ids::SessionId;
+use crate::ids::{Fence, SessionId};
 
 /// The shared state of a cluster.
 pub struct RedisState {
@@ -307,10 +309,27 @@ impl SharedState for RedisState {
         })
     }
 
-    fn audit(&self) -> StateFuture<'_, Vec<Difference>> {
+    fn lead<'a>(&'a self, _candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
+        Box::pin(async move { Err(StateError::Refused("`lead` is not built yet".into())) })
+    }
+
+    fn leader(&self) -> StateFuture<'_, Leadership> {
+        Box::pin(async move { Err(StateError::Refused("`leader` is not built yet".into())) })
+    }
+
+    fn publish<'a>(&'a self, _fence: Fence, _catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move { Err(StateError::Refused("`publish` is not built yet".into())) })
+    }
+
+    fn judge<'a>(&'a self, _judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move { Err(StateError::Refused("`judge` is not built yet".into())) })
+    }
+
+    fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
         Box::pin(async move {
             let keys = PoolKeys::new(self.stored_catalog().await?.models.len());
-            self.call(&self.scripts.audit, &keys, &[]).await
+            let differences = self.call(&self.scripts.audit, &keys, &[]).await?;
+            Ok((JoinReply::default(), differences))
         })
     }
 }

@@ -9,7 +9,8 @@ use shared::ids::{CandidateIndex, ModelIndex, ReplicaName, RowIndex, SessionId, 
 use shared::state::SharedState;
 use shared::state::memory::MemoryState;
 use shared::state::protocol::{
-    Acquire, Boot, Cancel, Grant, Operations, OutcomeCode, RejectCode, Release, Status, TickReply,
+    Acquire, Boot, Cancel, Grant, Operations, OutcomeCode, PurposeCode, RejectCode, Release,
+    Status, TickReply,
 };
 use shared::state::redis::RedisState;
 use shared::time::SystemClock;
@@ -118,6 +119,7 @@ fn ask(ticket: u64, priority: u8, tokens: u32) -> Acquire {
         callers: Vec::new(),
         allow: Vec::new(),
         no_queue: false,
+        purpose: PurposeCode::REQUEST,
     }
 }
 
@@ -130,8 +132,10 @@ fn end(grant: &Grant, reserved: u32, tokens: u32, outcome: u8) -> Release {
         granted_at: grant.granted_at,
         tokens,
         outcome: OutcomeCode(outcome),
-        latency_ms: 1,
-        first_byte_ms: 1,
+        first_byte_us: 1,
+        token_us: 1,
+        retry_ms: 0,
+        reported: Vec::new(),
     }
 }
 

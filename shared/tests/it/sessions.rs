@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use shared::catalog::{Catalog, Limits, Strategy};
 use shared::config::Config;
 use shared::ids::{ModelIndex, ReplicaName};
-use shared::lease::{Claim, Outcome, RefusalReason, Settlement};
+use shared::lease::{Claim, Outcome, Purpose, RefusalReason, Settlement};
 use shared::state::SharedState;
 use shared::state::memory::MemoryState;
 use shared::state::redis::RedisState;
@@ -73,6 +73,7 @@ pub(crate) fn claim(priority: u8) -> Claim {
         callers: Vec::new(),
         allow: None,
         no_queue: false,
+        purpose: Purpose::Request,
     }
 }
 
@@ -83,8 +84,10 @@ fn soon() -> Instant {
 const SERVED: Settlement = Settlement {
     outcome: Outcome::Served,
     tokens: Some(10),
-    latency: Duration::from_millis(1),
     first_byte: None,
+    token_time: None,
+    retry_after: None,
+    reported: Vec::new(),
 };
 
 /// Runs a promise on the embedded store and on Redis.

@@ -7,14 +7,14 @@ use std::time::Duration;
 use fastrand::Rng;
 use shared::catalog::{Limits, ScopeKind, Strategy};
 use shared::config::{
-    ClientKey, Config, Dialect, Key, LogFormat, Model, Provider, Queue, Retries, ServerLimits,
-    StateStore, Telemetry, Timeouts, Upstream,
+    ClientKey, Config, Dialect, Health, Key, LogFormat, Model, Provider, Queue, Retries,
+    ServerLimits, StateStore, Telemetry, Timeouts, Upstream,
 };
 use shared::ids::{CandidateIndex, ModelIndex, RowIndex, SessionId, Ticket};
 use shared::secret::Secret;
 use shared::state::protocol::{
     Acquire, Assert, AssertedCharge, AssertedLease, AssertedWaiter, Cancel, Grant, Operations,
-    OutcomeCode, Release,
+    OutcomeCode, PurposeCode, Release,
 };
 use shared::units::Priority;
 
@@ -121,6 +121,8 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         },
         retries: Retries {
             max_attempts: NonZeroU32::MIN,
+            budget: 0.2,
+            replay_max: 1,
         },
         limits: ServerLimits {
             body: 1,
@@ -141,6 +143,7 @@ fn provider(name: &str) -> Provider {
         headers: Vec::new(),
         limits: Limits::default(),
         keys: Vec::new(),
+        health: Health::UNPROBED,
     }
 }
 
@@ -224,8 +227,10 @@ impl Member {
                 granted_at,
                 tokens: rng.u32(..reserved.max(1) * 6 / 5 + 1),
                 outcome: OutcomeCode(rng.u8(..7)),
-                latency_ms: rng.u32(100..3000),
-                first_byte_ms: rng.u32(..500),
+                first_byte_us: rng.u32(..500),
+                token_us: rng.u32(100..3000),
+                retry_ms: 0,
+                reported: Vec::new(),
             });
         }
         if rng.f32() < 0.005 {
@@ -237,8 +242,10 @@ impl Member {
                 granted_at: 0,
                 tokens: 5,
                 outcome: OutcomeCode(1),
-                latency_ms: 1,
-                first_byte_ms: 0,
+                first_byte_us: 0,
+                token_us: 1,
+                retry_ms: 0,
+                reported: Vec::new(),
             });
         }
         let cancelled: Vec<Ticket> = self
@@ -278,6 +285,7 @@ impl Member {
                     Vec::new()
                 },
                 no_queue: rng.f32() < 0.15,
+                purpose: PurposeCode::REQUEST,
             };
             self.waiting.insert(acquire.ticket, (acquire.clone(), 0));
             operations.acquires.push(acquire);

@@ -12,6 +12,7 @@ pub(super) fn render(view: &View) -> String {
         learning,
         catalog_version,
         anomalies,
+        retries_left: _,
         scopes,
         models,
         sessions,
@@ -139,6 +140,7 @@ mod tests {
             kind: kind.to_owned(),
             used,
             limit,
+            limit_learned: None,
         };
         let view = View {
             tick: 12,
@@ -151,6 +153,7 @@ mod tests {
                     slots_max: Some(12),
                     grants: 40,
                     windows: vec![window("rpm", 40, 300), window("tpm", 2000, 120_000)],
+                    health: None,
                 },
                 ScopeView {
                     kind: ScopeKind::ClientKey,
@@ -159,6 +162,7 @@ mod tests {
                     slots_max: None,
                     grants: 40,
                     windows: vec![window("rpm", 40, 600)],
+                    health: None,
                 },
             ],
             models: vec![ModelView {

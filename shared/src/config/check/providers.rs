@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::Checker;
 use super::names::Alphabet;
 use crate::config::error::Problem;
-use crate::config::{Dialect, Key, Provider, raw};
+use crate::config::{Dialect, Health, Key, Probe, Provider, raw};
 use crate::secret::Secret;
 
 /// What the router sets itself on each upstream request.
@@ -47,6 +47,7 @@ impl Checker<'_> {
             headers,
             limits,
             keys,
+            health,
         } = provider;
         self.name(&format!("{place}.name"), &name, Alphabet::Word);
         let dialects = [("openai_chat", Dialect::OpenaiChat)];
@@ -57,6 +58,35 @@ impl Checker<'_> {
             headers: self.headers(place, headers),
             limits: self.limits(place, &limits),
             keys: self.keys(place, keys),
+            health: self.health(&format!("{place}.health"), &health),
+        }
+    }
+
+    fn health(&mut self, place: &str, health: &raw::Health) -> Health {
+        let raw::Health {
+            probe,
+            interval,
+            rise,
+            fall,
+        } = health;
+        let probe = match probe.strip_prefix("path:") {
+            Some(path) if path.starts_with('/') => Probe::Path(path.to_owned()),
+            _ => self.choice(
+                &format!("{place}.probe"),
+                probe,
+                &[
+                    ("models", Probe::Models),
+                    ("chat", Probe::Chat),
+                    ("none", Probe::None),
+                    ("path:/…", Probe::None),
+                ],
+            ),
+        };
+        Health {
+            probe,
+            interval: self.duration(&format!("{place}.interval"), interval),
+            rise: self.at_least_one(&format!("{place}.rise"), *rise),
+            fall: self.at_least_one(&format!("{place}.fall"), *fall),
         }
     }
 

@@ -108,6 +108,22 @@ impl Checker<'_> {
         1.0
     }
 
+    /// 0 to 1.
+    pub(super) fn share(&mut self, setting: &str, Number(share): Number) -> f64 {
+        if (0.0..=1.0).contains(&share) {
+            return share;
+        }
+        self.refuse(
+            Problem::new(
+                setting,
+                "must be between 0 and 1",
+                "write `0.2` for one in five",
+            )
+            .with_value(share),
+        );
+        0.0
+    }
+
     pub(super) fn limits(&mut self, parent: &str, limits: &raw::Limits) -> Limits {
         let raw::Limits {
             concurrency,
@@ -137,7 +153,7 @@ impl Checker<'_> {
     }
 
     /// One of `choices`, which are not empty.
-    pub(super) fn choice<T: Copy>(
+    pub(super) fn choice<T: Clone>(
         &mut self,
         setting: &str,
         text: &str,
@@ -145,7 +161,7 @@ impl Checker<'_> {
     ) -> T {
         let chosen = choices.iter().find(|(name, _)| *name == text);
         if let Some((_, value)) = chosen {
-            return *value;
+            return value.clone();
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let remedy = match nearest(text, &names) {
@@ -154,6 +170,6 @@ impl Checker<'_> {
         };
         let rule = format!("must be one of {}", names.join(", "));
         self.refuse(Problem::new(setting, rule, remedy).with_value(text));
-        choices[0].1
+        choices[0].1.clone()
     }
 }

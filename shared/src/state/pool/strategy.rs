@@ -21,7 +21,7 @@ impl Pool {
         match self.catalog.models[model].strategy {
             Strategy::FirstAvailable => admissible.first().copied(),
             Strategy::Balanced => self.round_robin(model, &admissible, |_| 1.0),
-            Strategy::Weighted => {
+            Strategy::Weighted | Strategy::DynamicWeighted | Strategy::Fastest => {
                 let weights = self.weights(model);
                 self.round_robin(model, &admissible, |position| weights[position])
             }

@@ -34,8 +34,10 @@ impl Pool {
                         kind: window.kind.name().into(),
                         used: count(window.total),
                         limit: count(window.limit),
+                        limit_learned: None,
                     })
                     .collect(),
+                health: None,
             });
         let models = self
             .catalog
@@ -79,6 +81,7 @@ impl Pool {
             learning: self.is_learning(),
             catalog_version: self.catalog.version,
             anomalies: self.meta.anomalies,
+            retries_left: 0.0,
             scopes: scopes.collect(),
             models: models.collect(),
             sessions: sessions.collect(),

@@ -1,6 +1,7 @@
 -- Installing a catalog: what has a name keeps its counters. Twin: pool/catalog.rs.
 --
--- A catalog is {version, hash, queue_max, rows, candidates, models, buckets}; a row {kind, name, slots_max, windows};
+-- A catalog is {version, hash, queue_max, retry_share, rows, candidates, models, buckets}; a row {kind, name, slots_max, windows,
+-- credential};
 -- a window {kind, limit, offset}; a candidate {name, key, scopes, weight}; a model {name, strategy, exclusive, candidates}.
 
 local function install_rows(declared)
@@ -66,11 +67,11 @@ end
 
 local function install(blob)
   local catalog = cmsgpack.unpack(blob)
-  pool[VERSION], pool[QUEUE_MAX], pool[N_MODELS], queued = catalog[1], catalog[3], #catalog[6], {}
-  if redis.call('STRLEN', WINDOWS) < catalog[7] * 8 then redis.call('SETRANGE', WINDOWS, catalog[7] * 8 - 1, '\0') end
-  install_rows(catalog[4])
-  for i, model in ipairs(catalog[6]) do
-    install_model(i - 1, model, catalog[5], catalog[4])
+  pool[VERSION], pool[QUEUE_MAX], pool[N_MODELS], queued = catalog[1], catalog[3], #catalog[7], {}
+  if redis.call('STRLEN', WINDOWS) < catalog[8] * 8 then redis.call('SETRANGE', WINDOWS, catalog[8] * 8 - 1, '\0') end
+  install_rows(catalog[5])
+  for i, model in ipairs(catalog[7]) do
+    install_model(i - 1, model, catalog[6], catalog[5])
     redis.call('DEL', queue_key(i - 1))
   end
   redis.call('DEL', WAITERS)

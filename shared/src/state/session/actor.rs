@@ -16,7 +16,8 @@ use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
 use crate::lease::{Claim, Outcome, Refusal, RefusalReason, Settlement};
 use crate::state::protocol::{
-    Acquire, Assert, AssertedCharge, Boot, Cancel, JoinReply, Operations, Release, TickReply,
+    Acquire, Assert, AssertedCharge, Boot, Cancel, JoinReply, Operations, OutcomeCode, Release,
+    TickReply,
 };
 use crate::state::replay::Recorded;
 use crate::state::{SharedState, StateError, WakeUp};
@@ -242,6 +243,7 @@ impl Actor {
                     callers,
                     allow,
                     no_queue,
+                    purpose,
                 } = claim;
                 let allow = allow.unwrap_or_default();
                 let acquire = Acquire {
@@ -252,6 +254,7 @@ impl Actor {
                     callers,
                     allow,
                     no_queue,
+                    purpose: purpose.into(),
                 };
                 self.pending.acquire(acquire.clone());
                 self.waiters.insert(
@@ -331,12 +334,12 @@ impl Actor {
         let Some(held) = self.leases.remove(&ticket) else {
             return;
         };
-        let tokens = settlement
-            .and_then(|settlement| settlement.tokens)
-            .unwrap_or(held.reserved);
+        let outcome = OutcomeCode::from(outcome);
+        let settlement = settlement.unwrap_or_else(|| Settlement::of(Outcome::ClientAbort));
+        let tokens = settlement.tokens.unwrap_or(held.reserved);
+        let micros = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
         let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        self.memory
-            .settled(ticket, tokens, outcome == Outcome::Unsent);
+        self.memory.settled(ticket, tokens, outcome.refunds());
         self.pending.release(Release {
             model: held.scopes.model,
             candidate: held.scopes.candidate,
@@ -344,11 +347,11 @@ impl Actor {
             reserved: held.reserved,
             granted_at: held.granted_at,
             tokens,
-            outcome: outcome.into(),
-            latency_ms: settlement.map_or(0, |settlement| millis(settlement.latency)),
-            first_byte_ms: settlement
-                .and_then(|settlement| settlement.first_byte)
-                .map_or(0, millis),
+            outcome,
+            first_byte_us: settlement.first_byte.map_or(0, micros),
+            token_us: settlement.token_time.map_or(0, micros),
+            retry_ms: settlement.retry_after.map_or(0, millis),
+            reported: settlement.reported,
         });
     }
 

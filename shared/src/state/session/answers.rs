@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::actor::{Actor, Answer, Call, Flight, Held};
 use super::lease::Lease;
 use super::memory::{Admission, Scopes};
-use crate::lease::{Outcome, RefusalReason};
+use crate::lease::RefusalReason;
 use crate::state::protocol::{
-    Acquire, Cancel, Grant, Queued, RejectCode, Rejected, Release, Status, TickReply,
+    Acquire, Cancel, Grant, OutcomeCode, Queued, RejectCode, Rejected, Release, Status, TickReply,
 };
 use crate::state::replay::Recorded;
 use crate::state::{StateError, WakeUp};
@@ -39,7 +39,9 @@ impl Actor {
             | Status::Old
             | Status::Rollback
             | Status::Duplicate
-            | Status::Busy => {
+            | Status::Busy
+            | Status::Fenced
+            | Status::Stale => {
                 tracing::warn!(status = ?reply.status, "The state store lost this session: telling it what is held");
                 if reply.status == Status::Gone {
                     self.lose_leases();
@@ -209,9 +211,11 @@ impl Actor {
                 reserved: cancelled.tokens,
                 granted_at: grant.granted_at,
                 tokens: 0,
-                outcome: Outcome::Unsent.into(),
-                latency_ms: 0,
-                first_byte_ms: 0,
+                outcome: OutcomeCode::UNSENT,
+                first_byte_us: 0,
+                token_us: 0,
+                retry_ms: 0,
+                reported: Vec::new(),
             });
         }
     }
@@ -233,6 +237,7 @@ impl Actor {
             RejectCode::QueueFull => RefusalReason::QueueFull,
             RejectCode::Shed => RefusalReason::Shed,
             RejectCode::Unavailable => RefusalReason::Unavailable,
+            RejectCode::RetryBudget => RefusalReason::RetryBudget,
         };
         self.refuse(
             waiter.answer,

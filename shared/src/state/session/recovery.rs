@@ -180,7 +180,9 @@ impl Actor {
             | Status::Old
             | Status::Rollback
             | Status::Duplicate
-            | Status::Busy => {
+            | Status::Busy
+            | Status::Fenced
+            | Status::Stale => {
                 self.flight = Some(flight);
                 self.failed(&StateError::Away(format!(
                     "it answered {:?} to an assert",

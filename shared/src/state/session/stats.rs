@@ -64,6 +64,7 @@ impl Stats {
             RefusalReason::Shed => ("shed", ""),
             RefusalReason::Deadline => ("deadline", ""),
             RefusalReason::Unavailable => ("unavailable", ""),
+            RefusalReason::RetryBudget => ("retry_budget", ""),
             RefusalReason::StoreAway => ("store_away", ""),
             RefusalReason::Draining => ("draining", ""),
         };
