@@ -1,12 +1,14 @@
 //! The embedded default: the pure machine behind a mutex, in one process.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::pool::{Difference, Pool, ServerClock};
+use super::pool::{CHANGES_MAX, Difference, Pool, ServerClock};
 use super::protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, PublishStep,
+    TickReply,
 };
 use super::view::View;
 use super::{SharedState, StateError, StateFuture, WakeUp};
@@ -44,19 +46,29 @@ impl MemoryState {
             let reply = pool.tick(&self.now(), session, seq, version, operations);
             (reply, pool.take_posted())
         };
-        if !mail.is_empty() {
-            let listeners = self.wake_ups.lock().unwrap_or_else(PoisonError::into_inner);
-            for (session, mail) in mail {
-                if let Some((_, listener)) = listeners
-                    .iter()
-                    .find(|(listening, _)| *listening == session)
-                {
-                    // A session that stopped listening is about to be reaped.
-                    let _ = listener.send((session, mail));
-                }
+        self.wake(mail);
+        reply
+    }
+
+    fn wake(&self, mail: BTreeMap<SessionId, Mail>) {
+        if mail.is_empty() {
+            return;
+        }
+        let listeners = self.wake_ups.lock().unwrap_or_else(PoisonError::into_inner);
+        for (session, mail) in mail {
+            if let Some((_, listener)) = listeners
+                .iter()
+                .find(|(listening, _)| *listening == session)
+            {
+                // A session that stopped listening is about to be reaped.
+                let _ = listener.send((session, mail));
             }
         }
-        reply
+    }
+
+    /// The fence of who leads now, and whether somebody does.
+    fn leader_mark(&self) -> (Fence, bool) {
+        (Fence::NONE, false)
     }
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
@@ -93,7 +105,8 @@ impl SharedState for MemoryState {
         Box::pin(async move {
             self.listen(&boot.session, None, wake_ups);
             let mut pool = self.lock();
-            let mut reply = pool.boot(&self.now(), boot, catalog);
+            let (_, has_leader) = self.leader_mark();
+            let mut reply = pool.boot(&self.now(), has_leader, boot, catalog);
             pool.end_learning();
             reply.learning_until = 0;
             Ok((reply, pool.catalog().clone()))
@@ -151,8 +164,25 @@ impl SharedState for MemoryState {
         Box::pin(async move { Err(StateError::Refused("`leader` is not built yet".into())) })
     }
 
-    fn publish<'a>(&'a self, _fence: Fence, _catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { Err(StateError::Refused("`publish` is not built yet".into())) })
+    fn publish_steps<'a>(
+        &'a self,
+        fence: Fence,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, Vec<PublishStep>> {
+        Box::pin(async move { Ok(self.lock().publish_steps(fence, catalog, CHANGES_MAX)) })
+    }
+
+    fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let (leader, _) = self.leader_mark();
+            let (reply, mail) = {
+                let mut pool = self.lock();
+                let reply = pool.publish(&self.now(), leader, step);
+                (reply, pool.take_posted())
+            };
+            self.wake(mail);
+            Ok(reply)
+        })
     }
 
     fn judge<'a>(&'a self, _judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {

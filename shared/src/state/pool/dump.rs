@@ -72,6 +72,8 @@ struct PackedClaim {
     allow: Vec<CandidateIndex>,
     #[serde(rename = "no_queue")]
     _no_queue: bool,
+    #[serde(rename = "purpose")]
+    _purpose: u8,
 }
 
 impl Pool {
@@ -86,15 +88,15 @@ impl Pool {
         };
         let meta = read_meta(meta)?;
         let catalog: Catalog = unpack("meta.catalog", catalog)?;
+        if dump.rows.len() < catalog.rows.len() {
+            return Err(DumpError::Missing("rows"));
+        }
+        // While a catalog is being published, there are rows that the catalog does not know yet.
         let rows = (0..)
-            .zip(&catalog.rows)
-            .map(|(index, row)| {
+            .take(dump.rows.len())
+            .map(|index| {
                 let packed = dump.rows.get(&index).ok_or(DumpError::Missing("rows"))?;
-                read_row(
-                    &unpack::<Vec<f64>>("rows", packed)?,
-                    &row.windows,
-                    &dump.windows,
-                )
+                read_row(&unpack::<Vec<f64>>("rows", packed)?, &dump.windows)
             })
             .collect::<Result<_, _>>()?;
 
@@ -250,7 +252,7 @@ fn read_session(bytes: &[u8]) -> Result<(u64, Option<TickReply>, ReplicaName), D
     clippy::cast_sign_loss,
     reason = "Lua keeps every integer as a double"
 )]
-fn read_row(fields: &[f64], windows: &[Window], rings: &[u8]) -> Result<RowState, DumpError> {
+fn read_row(fields: &[f64], rings: &[u8]) -> Result<RowState, DumpError> {
     let &[
         slots_max,
         held,
@@ -288,11 +290,20 @@ fn read_row(fields: &[f64], windows: &[Window], rings: &[u8]) -> Result<RowState
         },
         windows: Vec::new(),
     };
-    for (fields, declared) in rest.chunks_exact(5).zip(windows) {
-        let mut window = WindowState::new(declared, 0).ok_or(DumpError::Missing("rows"))?;
-        (window.limit, window.total, window.last) =
-            (fields[1] as i64, fields[2] as i64, fields[3] as i64);
-        window.offset = fields[4] as u32;
+    let (windows, rest) = rest.as_chunks::<6>();
+    if !rest.is_empty() {
+        return Err(DumpError::Missing("rows"));
+    }
+    // By the row itself, not by the catalog: a publish changes rows first.
+    for &[kind, limit, total, last, offset, since] in windows {
+        let declared = Window {
+            kind: kind as u8,
+            limit: limit as u64,
+            offset: offset as u32,
+        };
+        let window = WindowState::new(&declared, 0, since as i64);
+        let mut window = window.ok_or(DumpError::Missing("rows"))?;
+        (window.total, window.last) = (total as i64, last as i64);
         for (slot, bucket) in window.ring.iter_mut().enumerate() {
             let at = (window.offset as usize + slot) * 8;
             // A string that is shorter than its rings has never been written there.

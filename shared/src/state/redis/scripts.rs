@@ -41,7 +41,9 @@ macro_rules! lua {
 const RULES: [(&str, &str); 9] = lua![
     "prelude", "clock", "window", "store", "strategy", "settle", "waiting", "queue", "session"
 ];
-const MAINS: [(&str, &str); 7] = lua!["catalog", "join", "tick", "boot", "assert", "bye", "audit"];
+const MAINS: [(&str, &str); 9] = lua![
+    "catalog", "fence", "join", "tick", "boot", "assert", "bye", "publish", "audit"
+];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
 /// Where a test's clock stands: (wall in milliseconds, run id).
@@ -54,6 +56,7 @@ pub struct Scripts {
     pub boot: Script,
     pub assert: Script,
     pub bye: Script,
+    pub publish: Script,
     pub audit: Script,
     clock: Option<TestClock>,
 }
@@ -96,9 +99,10 @@ impl Scripts {
         };
         Self {
             tick: script(&["tick"]),
-            boot: script(&["catalog", "join", "boot"]),
+            boot: script(&["catalog", "fence", "join", "boot"]),
             assert: script(&["catalog", "join", "assert"]),
             bye: script(&["catalog", "join", "bye"]),
+            publish: script(&["catalog", "fence", "join", "publish"]),
             audit: script(&["audit"]),
             clock,
         }
