@@ -1,6 +1,7 @@
 //! One router replica, from its listeners to the end of its drain.
 
 mod join;
+mod reload;
 
 use std::future::Future;
 use std::io;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::config::{Config, StateStore};
+use shared::config::{Config, ConfigFile, StateStore};
 use shared::tasks::spawn_named;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -58,6 +59,8 @@ struct Port {
 pub struct StartOptions {
     /// Where to write down every exchange with the store, for tests that replay it.
     pub record: Option<PathBuf>,
+    /// The file to read again when it changes; `None`: the configuration is not in a file.
+    pub config_file: Option<ConfigFile>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +131,8 @@ impl App {
         let background = TaskTracker::new();
         let counter = Arc::new(TokenCounter::new());
         load_tokens(&background, &counter);
-        let session = join(&config, options, addresses.0, background).await?;
+        let config_file = options.config_file.clone();
+        let session = join(&config, options, addresses.0, background.clone()).await?;
         let pipeline = Arc::new(Pipeline {
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,
@@ -138,6 +142,9 @@ impl App {
             draining,
             cut: CancellationToken::new(),
         });
+        if let Some(file) = config_file {
+            reload::follow(file, &pipeline, &background);
+        }
         readiness.join(Arc::clone(&pipeline));
         greet(&pipeline.config, addresses);
         Ok(Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use router::{App, StartError, StartOptions};
-use shared::config::{Config, Overrides};
+use shared::config::{Config, ConfigFile, Overrides};
 use shared::{signals, telemetry};
 
 use crate::config_file;
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments {
-        config,
+        config: path,
         listen,
         admin_listen,
         state,
@@ -44,12 +44,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         admin_listen,
         state,
     };
-    let config = config_file::load(&config, &overrides)?;
+    let config = config_file::load(&path, &overrides)?;
     telemetry::init(&config.telemetry).context("cannot start logging")?;
     let shutdown = signals::shutdown().context("cannot listen to signals")?;
 
+    let options = StartOptions {
+        record,
+        config_file: Some(ConfigFile { path, overrides }),
+    };
     let app = tokio::select! {
-        app = start(config, StartOptions { record }) => app?,
+        app = start(config, options) => app?,
         // Told to stop while the state store is away.
         () = shutdown.cancelled() => return Ok(()),
     };

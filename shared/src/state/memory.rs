@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::pool::{Difference, Pool, ServerClock};
+use super::pool::{CHANGES_MAX, Difference, Pool, ServerClock};
 use super::protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, PublishStep,
+    TickReply,
 };
 use super::view::View;
 use super::{SharedState, StateError, StateFuture, WakeUp};
@@ -66,6 +67,11 @@ impl MemoryState {
         }
     }
 
+    /// The fence of who leads now, and whether somebody does.
+    fn leader_mark(&self) -> (Fence, bool) {
+        (Fence::NONE, false)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,7 +106,8 @@ impl SharedState for MemoryState {
         Box::pin(async move {
             self.listen(&boot.session, None, wake_ups);
             let mut pool = self.lock();
-            let mut reply = pool.boot(&self.now(), boot, catalog);
+            let (_, has_leader) = self.leader_mark();
+            let mut reply = pool.boot(&self.now(), has_leader, boot, catalog);
             pool.end_learning();
             reply.learning_until = 0;
             Ok((reply, pool.catalog().clone()))
@@ -158,22 +165,44 @@ impl SharedState for MemoryState {
         Box::pin(async move { Err(StateError::Refused("`leader` is not built yet".into())) })
     }
 
-    fn publish<'a>(&'a self, _fence: Fence, _catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { Err(StateError::Refused("`publish` is not built yet".into())) })
+    fn publish_steps<'a>(
+        &'a self,
+        fence: Fence,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, Vec<PublishStep>> {
+        Box::pin(async move { Ok(self.lock().publish_steps(fence, catalog, CHANGES_MAX)) })
     }
 
-    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+    fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
         Box::pin(async move {
+            let (leader, _) = self.leader_mark();
             let (reply, mail) = {
                 let mut pool = self.lock();
-                (pool.judge(&self.now(), judgement), pool.take_posted())
+                let reply = pool.publish(&self.now(), leader, step);
+                (reply, pool.take_posted())
             };
             self.wake(mail);
             Ok(reply)
         })
     }
 
-    fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
-        Box::pin(async move { Ok((JoinReply::default(), self.lock().audit(&self.now()))) })
+    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let (reply, mail) = {
+                let mut pool = self.lock();
+                let (leader, _) = self.leader_mark();
+                let reply = pool.judge(&self.now(), leader, judgement);
+                (reply, pool.take_posted())
+            };
+            self.wake(mail);
+            Ok(reply)
+        })
+    }
+
+    fn audit(&self, fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
+        Box::pin(async move {
+            let (leader, _) = self.leader_mark();
+            Ok(self.lock().audit(&self.now(), leader, fence))
+        })
     }
 }

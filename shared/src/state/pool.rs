@@ -10,6 +10,7 @@ mod clock;
 mod dump;
 mod health;
 mod judge;
+mod publish;
 mod queue;
 mod retries;
 mod session;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 pub use audit::Difference;
 pub use clock::ServerClock;
 pub use dump::{Dump, DumpError};
+pub use publish::CHANGES_MAX;
 
 use crate::catalog::Catalog;
 use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};

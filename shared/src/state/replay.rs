@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::pool::{Pool, ServerClock};
-use super::protocol::{Assert, Boot, JoinReply, Operations, TickReply};
+use super::protocol::{Assert, Boot, JoinReply, Operations, PublishStep, TickReply};
 use crate::catalog::Catalog;
-use crate::ids::SessionId;
+use crate::ids::{Fence, SessionId};
 
 /// One line of a recording.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,24 +33,28 @@ pub enum Recorded {
         session: SessionId,
         reply: JoinReply,
     },
+    /// One call of a publish.
+    Publish { step: PublishStep, reply: JoinReply },
 }
 
 impl Recorded {
     /// Its place in the total order.
     pub fn tick(&self) -> u64 {
         match self {
-            Self::Boot { reply, .. } | Self::Assert { reply, .. } | Self::Bye { reply, .. } => {
-                reply.tick
-            }
+            Self::Boot { reply, .. }
+            | Self::Assert { reply, .. }
+            | Self::Bye { reply, .. }
+            | Self::Publish { reply, .. } => reply.tick,
             Self::Tick { reply, .. } => reply.tick,
         }
     }
 
     fn clock(&self) -> ServerClock {
         let (wall, generation) = match self {
-            Self::Boot { reply, .. } | Self::Assert { reply, .. } | Self::Bye { reply, .. } => {
-                (reply.wall, reply.generation)
-            }
+            Self::Boot { reply, .. }
+            | Self::Assert { reply, .. }
+            | Self::Bye { reply, .. }
+            | Self::Publish { reply, .. } => (reply.wall, reply.generation),
             Self::Tick { reply, .. } => (reply.wall, reply.generation),
         };
         // Whatever the server's run was called: it is another one when the generation is.
@@ -76,21 +80,32 @@ pub fn replay(mut recorded: Vec<Recorded>) -> Result<usize, String> {
                 boot,
                 catalog,
                 reply,
-            } => same(&pool.boot(&clock, boot, catalog), reply),
+            } => {
+                // It tells the catalog that was agreed on: what a leader kept out is not in a recording.
+                let has_leader = false;
+                same(&pool.boot(&clock, has_leader, boot, catalog), reply)
+            }
             Recorded::Assert {
                 assert,
                 catalog,
                 reply,
             } => same(&pool.assert(&clock, assert, catalog), reply),
             Recorded::Bye { session, reply } => same(&pool.bye(&clock, session), reply),
+            Recorded::Publish { step, reply } => {
+                let expected = pool.publish(&clock, Fence::NONE, step);
+                pool.take_posted();
+                same(&expected, reply)
+            }
             Recorded::Tick {
                 session,
                 seq,
-                version,
+                version: _,
                 operations,
                 reply,
             } => {
-                let expected = pool.tick(&clock, session, *seq, *version, operations);
+                // A reply that was lost is told again, with the catalog that came in force meanwhile.
+                let version = pool.catalog().version;
+                let expected = pool.tick(&clock, session, *seq, version, operations);
                 pool.take_posted();
                 same(&expected, reply)
             }

@@ -44,8 +44,8 @@ const RULES: [(&str, &str); 11] = lua![
     "prelude", "clock", "window", "store", "health", "retries", "strategy", "settle", "waiting",
     "queue", "session"
 ];
-const MAINS: [(&str, &str); 8] = lua![
-    "catalog", "join", "tick", "boot", "assert", "bye", "judge", "audit"
+const MAINS: [(&str, &str); 10] = lua![
+    "catalog", "fence", "join", "tick", "boot", "assert", "bye", "publish", "judge", "audit"
 ];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
@@ -60,6 +60,7 @@ pub struct Scripts {
     pub assert: Script,
     pub bye: Script,
     pub judge: Script,
+    pub publish: Script,
     pub audit: Script,
     clock: Option<TestClock>,
 }
@@ -102,11 +103,12 @@ impl Scripts {
         };
         Self {
             tick: script(&["tick"]),
-            boot: script(&["catalog", "join", "boot"]),
+            boot: script(&["catalog", "fence", "join", "boot"]),
             assert: script(&["catalog", "join", "assert"]),
             bye: script(&["catalog", "join", "bye"]),
-            judge: script(&["catalog", "join", "judge"]),
-            audit: script(&["audit"]),
+            judge: script(&["catalog", "fence", "join", "judge"]),
+            publish: script(&["catalog", "fence", "join", "publish"]),
+            audit: script(&["catalog", "fence", "join", "audit"]),
             clock,
         }
     }
