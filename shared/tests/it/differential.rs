@@ -58,6 +58,8 @@ pub(crate) struct Comparison {
     leader: Leader,
     members: Vec<Member>,
     dead: Vec<Member>,
+    /// Ticks for which time flies.
+    rush: u32,
     pub(crate) tally: Tally,
 }
 
@@ -86,6 +88,7 @@ impl Comparison {
             leader: Leader::default(),
             members: Vec::new(),
             dead: Vec::new(),
+            rush: 0,
             tally: Tally::default(),
         }
     }
@@ -107,7 +110,15 @@ impl Comparison {
     }
 
     fn pass_time(&mut self) {
+        if self.rng.f32() < 0.006 {
+            self.rush = 28;
+        }
         let step = match self.rng.f32() {
+            // Past an ejection, in steps that the bounded clock follows.
+            _ if self.rush > 0 => {
+                self.rush -= 1;
+                1_200
+            }
             x if x < 0.97 => [0, 1, 5, 50, 300][self.rng.usize(..5)],
             _ => [1_500, 3_600_000, -50_000, 70_000, 7_000][self.rng.usize(..5)],
         };

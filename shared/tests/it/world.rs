@@ -394,7 +394,7 @@ impl Member {
                     ..acquire
                 },
                 probe @ (2 | 3) => Acquire {
-                    allow: vec![CandidateIndex(rng.u32(..20))],
+                    allow: vec![any_candidate(rng, catalog, acquire.model)],
                     no_queue: true,
                     purpose: PurposeCode(probe),
                     ..acquire
@@ -512,5 +512,14 @@ pub(crate) fn judgement(rng: &mut Rng, versions: &[u64]) -> Judgement {
         row: RowIndex(u32::try_from(row).unwrap()),
         version: [None, Some(seen), Some(seen + rng.u64(..2))][rng.usize(..3)],
         verdict,
+    }
+}
+
+/// Mostly one that the model has.
+fn any_candidate(rng: &mut Rng, catalog: &Catalog, model: ModelIndex) -> CandidateIndex {
+    let own = catalog.models.get(model.position());
+    match own.map(|model| model.candidates.as_slice()) {
+        Some(own) if !own.is_empty() && rng.f32() < 0.9 => own[rng.usize(..own.len())],
+        _ => CandidateIndex(rng.u32(..20)),
     }
 }
