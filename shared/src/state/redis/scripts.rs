@@ -38,10 +38,13 @@ macro_rules! lua {
 }
 
 /// The rule files, in the order in which they build on each other. The clock's source comes before them.
-const RULES: [(&str, &str); 9] = lua![
-    "prelude", "clock", "window", "store", "strategy", "settle", "waiting", "queue", "session"
+const RULES: [(&str, &str); 11] = lua![
+    "prelude", "clock", "window", "store", "health", "retries", "strategy", "settle", "waiting",
+    "queue", "session"
 ];
-const MAINS: [(&str, &str); 7] = lua!["catalog", "join", "tick", "boot", "assert", "bye", "audit"];
+const MAINS: [(&str, &str); 8] = lua![
+    "catalog", "join", "tick", "boot", "assert", "bye", "judge", "audit"
+];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
 /// Where a test's clock stands: (wall in milliseconds, run id).
@@ -54,6 +57,7 @@ pub struct Scripts {
     pub boot: Script,
     pub assert: Script,
     pub bye: Script,
+    pub judge: Script,
     pub audit: Script,
     clock: Option<TestClock>,
 }
@@ -99,6 +103,7 @@ impl Scripts {
             boot: script(&["catalog", "join", "boot"]),
             assert: script(&["catalog", "join", "assert"]),
             bye: script(&["catalog", "join", "bye"]),
+            judge: script(&["catalog", "join", "judge"]),
             audit: script(&["audit"]),
             clock,
         }

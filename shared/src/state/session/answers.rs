@@ -238,6 +238,7 @@ impl Actor {
             RejectCode::Shed => RefusalReason::Shed,
             RejectCode::Unavailable => RefusalReason::Unavailable,
             RejectCode::RetryBudget => RefusalReason::RetryBudget,
+            RejectCode::Throttled => RefusalReason::Throttled,
         };
         self.refuse(
             waiter.answer,
