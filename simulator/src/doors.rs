@@ -139,7 +139,7 @@ impl Reception {
 /// Waits until `is_so` holds; for ever, if nobody can change it any more.
 async fn until(door: &mut watch::Receiver<Door>, is_so: impl FnMut(&Door) -> bool) {
     if door.wait_for(is_so).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

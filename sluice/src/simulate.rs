@@ -13,6 +13,10 @@ use tokio::net::TcpListener;
 use crate::failure::Failure;
 
 #[derive(Args)]
+#[command(
+    after_help = "While it runs, PUT /behaviour/KEY (or *) changes how a key is treated, PUT /listener how connections are \
+                  taken; GET /oracle tells what arrived. docs/simulator.md lists every field."
+)]
 pub(crate) struct Arguments {
     /// Where to answer
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]

@@ -28,7 +28,7 @@ async fn one_key(settings: Value) -> Fleet {
 }
 
 /// A behaviour with streams of `CHUNKS` chunks, a thousand a second.
-fn streaming(fields: Value) -> Value {
+fn streaming(fields: &Value) -> Value {
     let mut behaviour = json!({ "tokens": CHUNKS, "tokens_per_second": 1000 });
     for (name, value) in fields.as_object().expect("fields") {
         behaviour[name] = value.clone();
@@ -83,9 +83,9 @@ fn is_whole(answer: &Answer) -> bool {
 
 /// Breaks twenty streams and expects each to end as a broken one after `chunks` chunks.
 async fn check_broken_streams(row: u32, what: &str, behaviour: Value, chunks: usize) {
-    let n_streams = 20;
+    let n_streams: usize = 20;
     let fleet = one_key(json!({ "timeouts": { "idle": "500ms" } })).await;
-    fleet.simulator.behave("only", &streaming(behaviour)).await;
+    fleet.simulator.behave("only", &streaming(&behaviour)).await;
 
     let mut n_honest = 0;
     let mut n_chunks = 0;
@@ -113,19 +113,16 @@ async fn check_broken_streams(row: u32, what: &str, behaviour: Value, chunks: us
         format!(
             "{n_honest} of {n_streams} told by an error event and an aborted body, {:.1} chunks each, {held} slots held \
              {} ms later, slowest {:.2} s",
-            n_chunks as f64 / f64::from(n_streams),
+            n_chunks as f64 / n_streams as f64,
             released.elapsed().as_millis(),
             slowest.as_secs_f64()
         ),
         format!("{n_streams}, {chunks} chunks, 0 slots"),
     );
-    assert_eq!(n_honest, n_streams as usize);
+    assert_eq!(n_honest, n_streams);
     // A reset may overtake the last bytes before it.
-    assert!(n_chunks <= chunks * n_streams as usize, "{n_chunks}");
-    assert!(
-        n_chunks * 10 >= chunks * n_streams as usize * 9,
-        "{n_chunks}"
-    );
+    assert!(n_chunks <= chunks * n_streams, "{n_chunks}");
+    assert!(n_chunks * 10 >= chunks * n_streams * 9, "{n_chunks}");
     assert_eq!(held, 0);
     assert_eq!(view.anomalies, 0);
     assert!(slowest < Duration::from_secs(3), "{slowest:?}");
@@ -213,10 +210,7 @@ async fn every_way_of_writing_a_stream_passes_byte_for_byte() {
 
     let mut n_exact = 0;
     for dress in &dresses {
-        fleet
-            .simulator
-            .behave("only", &streaming(dress.clone()))
-            .await;
+        fleet.simulator.behave("only", &streaming(dress)).await;
         // With usage, which the router asks for in any case and would take out again.
         let usage = json!({ "stream": true, "stream_options": { "include_usage": true } });
         let request = Request::chat_with(MODEL, &usage);
@@ -235,7 +229,7 @@ async fn every_way_of_writing_a_stream_passes_byte_for_byte() {
 
     let long_line =
         json!({ "garbage": { "after": 20, "line": "data: {", "bytes": 10 * 1024 * 1024 } });
-    fleet.simulator.behave("only", &streaming(long_line)).await;
+    fleet.simulator.behave("only", &streaming(&long_line)).await;
     let long = Request::stream(MODEL).send(fleet.address()).await.unwrap();
     fleet.simulator.behave("only", &json!({})).await;
     let after = Request::stream(MODEL).send(fleet.address()).await.unwrap();
@@ -468,12 +462,14 @@ async fn one_error_in_a_hundred_sets_no_key_aside() {
             "{n_ejections} ejections, {n_errors:?} errors, {:.1} % at the first key, answered {statuses:?}",
             share * 100.0
         ),
-        "0 ejections, 50 %",
+        "0 ejections, 50 %, all but those that fail twice",
     );
     assert_eq!(n_ejections, 0);
     // An ejected key would be missing for the rest of the run.
     assert!((0.47..=0.53).contains(&share), "{share}");
-    load::assert_all_served(&samples);
+    // One request in ten thousand fails at both keys.
+    let n_served = statuses.get(&200).copied().unwrap_or_default();
+    assert!(n_served >= 4_995, "{statuses:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
