@@ -122,6 +122,7 @@ impl RedisState {
             wall: seconds * 1000 + micros / 1000,
             run,
         };
+        let clock = self.scripts.moved_clock().unwrap_or(clock);
         let dump = Dump {
             meta: from(next())?,
             rows: from(next())?,

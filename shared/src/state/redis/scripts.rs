@@ -7,6 +7,8 @@ mod constants;
 use redis::Cmd;
 use sha1_smol::Sha1;
 
+use crate::state::pool::ServerClock;
+
 use constants::inline_constants;
 
 /// One script, ready to be called by its SHA.
@@ -107,6 +109,16 @@ impl Scripts {
             audit: script(&["audit"]),
             clock,
         }
+    }
+
+    /// Where tests have moved the clock to.
+    pub(super) fn moved_clock(&self) -> Option<ServerClock> {
+        let clock = self.clock.as_ref()?;
+        let (wall, run) = clock
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        Some(ServerClock { wall, run })
     }
 
     /// Tests' scripts take the clock as their last arguments.
