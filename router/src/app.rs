@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::config::{Config, StateStore};
@@ -135,6 +135,7 @@ impl App {
             session,
             upstream,
             counter,
+            chance: Mutex::new(fastrand::Rng::new()),
             draining,
             cut: CancellationToken::new(),
         });
