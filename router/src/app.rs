@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::config::{Config, ConfigFile, StateStore};
@@ -139,6 +139,7 @@ impl App {
             session,
             upstream,
             counter,
+            chance: Mutex::new(fastrand::Rng::new()),
             draining,
             cut: CancellationToken::new(),
         });

@@ -4,6 +4,8 @@ mod client;
 mod draining;
 mod failing;
 mod limits;
+mod recording;
+mod retrying;
 mod upstream;
 
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::client::{Connection, Received, chat, get, post};
+use self::recording::Recording;
 use self::upstream::{FakeUpstream, PROMPT_TOKENS, USAGE_TOKENS};
 use super::*;
 use crate::fleet::tests::config_of;
@@ -26,6 +29,8 @@ struct Replica {
     admin: SocketAddr,
     upstream: FakeUpstream,
     pipeline: Arc<Pipeline>,
+    /// What was asked of the store.
+    recording: Recording,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), RunError>>,
 }
@@ -44,9 +49,12 @@ impl Replica {
         let upstream = FakeUpstream::start().await;
         let mut config = config(behaviours, &upstream);
         change(&mut config);
-        let app = App::start(Arc::new(config), StartOptions::default())
-            .await
-            .unwrap();
+        let recording = Recording::new();
+        let options = StartOptions {
+            record: Some(recording.path()),
+            ..StartOptions::default()
+        };
+        let app = App::start(Arc::new(config), options).await.unwrap();
         let (data, admin) = app.addresses();
         let pipeline = Arc::clone(&app.pipeline);
         let (stop, stopped) = oneshot::channel();
@@ -59,6 +67,7 @@ impl Replica {
             admin,
             upstream,
             pipeline,
+            recording,
             stop: Some(stop),
             running,
         }

@@ -230,7 +230,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "catalog",
         "a new limit wipes the window",
-        "total, learned, is_kept = old[at + TOTAL], old[at + LEARNED], true",
+        "total, learned, window_since, is_kept = old[at + TOTAL], old[at + LEARNED], old[at + SINCE], true",
         "is_kept = true",
     ),
     (
