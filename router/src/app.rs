@@ -128,7 +128,14 @@ impl App {
         let background = TaskTracker::new();
         let counter = Arc::new(TokenCounter::new());
         load_tokens(&background, &counter);
-        let session = join(&config, options, addresses.0, background).await?;
+        let session = join(
+            &config,
+            options,
+            addresses.0,
+            readiness.store().clone(),
+            background,
+        )
+        .await?;
         let pipeline = Arc::new(Pipeline {
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,

@@ -44,6 +44,8 @@ const RULES: [(&str, &str); 9] = lua![
 const MAINS: [(&str, &str); 7] = lua!["catalog", "join", "tick", "boot", "assert", "bye", "audit"];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
+const RIGHTS: &str = include_str!("../scripts/rights.lua");
+
 /// Where a test's clock stands: (wall in milliseconds, run id).
 pub type TestClock = std::sync::Arc<std::sync::Mutex<(i64, String)>>;
 
@@ -55,6 +57,8 @@ pub struct Scripts {
     pub assert: Script,
     pub bye: Script,
     pub audit: Script,
+    /// Tells what the Redis user may not do; knows no rules.
+    pub rights: Script,
     clock: Option<TestClock>,
 }
 
@@ -100,6 +104,7 @@ impl Scripts {
             assert: script(&["catalog", "join", "assert"]),
             bye: script(&["catalog", "join", "bye"]),
             audit: script(&["audit"]),
+            rights: Script::new(format!("#!lua flags=no-writes\n{RIGHTS}")),
             clock,
         }
     }
@@ -112,5 +117,30 @@ impl Scripts {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             command.arg(clock.0).arg(clock.1.as_str());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_a_script_calls_is_asked_for_at_boot() {
+        let calls = RULES
+            .iter()
+            .chain(&MAINS)
+            .chain(&CLOCKS)
+            .flat_map(|(_, source)| {
+                source
+                    .split("call('")
+                    .skip(1)
+                    .filter_map(|rest| rest.split('\'').next())
+            });
+
+        let missing: Vec<&str> = calls
+            .filter(|command| !RIGHTS.contains(&format!("'{command}'")))
+            .collect();
+
+        assert!(missing.is_empty(), "not in rights.lua: {missing:?}");
     }
 }

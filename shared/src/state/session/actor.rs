@@ -11,7 +11,7 @@ use super::batch::Pending;
 use super::lease::Lease;
 use super::memory::{Memory, Scopes};
 use super::recorder::Recorder;
-use super::{Common, Session};
+use super::{BACK_OFF_MIN, Common, Session};
 use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
 use crate::lease::{Claim, Outcome, Refusal, RefusalReason, Settlement};
@@ -26,8 +26,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// An idle session renews itself this often.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// The first pause before a call is sent again.
-pub(super) const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 /// How long a session that leaves tries to tell the store; then its expiry says the same.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 /// How closely the fence is watched while the store is away.
@@ -234,6 +232,10 @@ impl Actor {
             } => {
                 if self.leaving.is_some() {
                     self.refuse(answer, RefusalReason::Draining, Duration::from_secs(1));
+                    return;
+                }
+                if self.is_given_up() {
+                    self.refuse(answer, RefusalReason::StoreAway, Duration::from_secs(1));
                     return;
                 }
                 let Claim {
