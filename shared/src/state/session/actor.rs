@@ -341,7 +341,8 @@ impl Actor {
         let tokens = settlement.tokens.unwrap_or(held.reserved);
         let micros = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
         let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        self.memory.settled(ticket, tokens, outcome.refunds());
+        self.memory
+            .settled(ticket, &held, tokens, outcome.refunds());
         self.pending.release(Release {
             model: held.scopes.model,
             candidate: held.scopes.candidate,
