@@ -84,6 +84,20 @@ pub(super) fn lacks(what: &str) -> StateError {
     ))
 }
 
+/// Whether a server that closes new connections says that it has too many.
+///
+/// It says so before it is asked anything, which a client that asks at once may never read.
+pub(super) async fn has_too_many_clients(host: &str, port: u16) -> bool {
+    let listen = async {
+        let mut words = Vec::new();
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.take(64).read_to_end(&mut words).await?;
+        Ok::<_, std::io::Error>(words.starts_with(b"-ERR max number of clients"))
+    };
+    let heard = tokio::time::timeout(Duration::from_millis(100), listen).await;
+    matches!(heard, Ok(Ok(true)))
+}
+
 /// Whether a server that did not answer a TLS greeting answers an unencrypted one: then it never will.
 ///
 /// Nothing secret is said to it; this finds a reason, and is no way to connect.

@@ -181,18 +181,29 @@ impl Held {
         Ok(connection)
     }
 
-    /// A server without TLS is silent to the greeting of one that wants it, so a first silence is looked into.
+    /// What only a closer look tells: a server without TLS is silent to the greeting of one that wants it, and one without
+    /// a free connection hangs up.
     async fn why_not_connected(&self, error: &RedisError) -> StateError {
-        let ConnectionAddr::TcpTls { host, port, .. } = self.client.get_connection_info().addr()
-        else {
-            return trouble_of(error);
-        };
+        let told = trouble_of(error);
         let is_first = !self.has_answered.load(Ordering::Relaxed);
-        if is_first && error.is_timeout() && check::speaks_plainly(host, *port).await {
-            let sentence = format!("`state`: {}", not_tls());
-            return StateError::Refused(Trouble::new(Cause::Tls, sentence));
+        match (
+            self.client.get_connection_info().addr(),
+            told.trouble().cause,
+        ) {
+            (ConnectionAddr::TcpTls { host, port, .. }, Cause::Timeout)
+                if is_first && check::speaks_plainly(host, *port).await =>
+            {
+                let sentence = format!("`state`: {}", not_tls());
+                StateError::Refused(Trouble::new(Cause::Tls, sentence))
+            }
+            (ConnectionAddr::Tcp(host, port), Cause::Dropped)
+                if check::has_too_many_clients(host, *port).await =>
+            {
+                let sentence = "Redis has no connection left: raise its `maxclients`";
+                StateError::Away(Trouble::new(Cause::MaxClients, sentence))
+            }
+            _ => told,
         }
-        trouble_of(error)
     }
 }
 
