@@ -24,6 +24,11 @@ pub fn figure(what: &str, value: impl Display, target: impl Display) {
     say(&format!("    {what}: {value} (target {target})"));
 }
 
+/// Prints what a row of `docs/faults.md` came to, beside its target.
+pub fn row(number: u32, value: impl Display, target: impl Display) {
+    say(&format!("faults row {number}: {value} (target {target})"));
+}
+
 /// Whether the long forms are wanted (`SLUICE_LONG=1`).
 #[expect(
     clippy::disallowed_methods,

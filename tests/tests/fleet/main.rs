@@ -10,6 +10,7 @@
 )]
 
 mod aborts;
+mod chaos;
 mod concurrency;
 mod cost;
 mod death;
@@ -17,6 +18,8 @@ mod demo;
 mod errors;
 mod failover;
 mod queue;
+mod redis_faults;
+mod redis_link;
 mod redis_trouble;
 mod strategies;
 mod windows;
