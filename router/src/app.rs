@@ -132,7 +132,14 @@ impl App {
         let counter = Arc::new(TokenCounter::new());
         load_tokens(&background, &counter);
         let config_file = options.config_file.clone();
-        let session = join(&config, options, addresses.0, background.clone()).await?;
+        let session = join(
+            &config,
+            options,
+            addresses.0,
+            readiness.store().clone(),
+            background.clone(),
+        )
+        .await?;
         let pipeline = Arc::new(Pipeline {
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,

@@ -15,7 +15,7 @@ use shared::lease::Outcome;
 
 use crate::pipeline::report::Report;
 use crate::upstream::FailureClass;
-pub(crate) use session::render_session;
+pub(crate) use session::{render_session, render_store};
 
 /// By endpoint, model, status and outcome; `model` is empty until it is known to exist.
 const REQUESTS: &str = "sluice_requests_total";

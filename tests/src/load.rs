@@ -15,6 +15,7 @@ use crate::client::{Answer, Connection, Request};
 /// One finished request.
 #[derive(Clone, Debug)]
 pub struct Sample {
+    pub began: Instant,
     /// 0 where no whole answer came.
     pub status: u16,
     pub took: Duration,
@@ -28,6 +29,7 @@ impl Sample {
         let took = began.elapsed();
         match answer {
             Ok(answer) => Self {
+                began,
                 status: if answer.is_complete() {
                     answer.status
                 } else {
@@ -38,6 +40,7 @@ impl Sample {
                 error: (answer.status != 200).then(|| answer.text()),
             },
             Err(error) => Self {
+                began,
                 status: 0,
                 took,
                 key: None,

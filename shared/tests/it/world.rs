@@ -8,7 +8,7 @@ use fastrand::Rng;
 use shared::catalog::{Catalog, Limits, ScopeKind, Strategy};
 use shared::config::{
     ClientKey, Config, Dialect, Health, Key, LogFormat, Model, Provider, Queue, Retries,
-    ServerLimits, StateStore, Telemetry, Timeouts, Upstream,
+    ServerLimits, StateStore, StateTls, Telemetry, Timeouts, Upstream,
 };
 use shared::ids::{CandidateIndex, Fence, ModelIndex, RowIndex, SessionId, Ticket};
 use shared::lease::Reported;
@@ -109,6 +109,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         admin_listen: ([127, 0, 0, 1], 0).into(),
         open_access: false,
         state: StateStore::Memory,
+        state_tls: StateTls::default(),
         replica_name: None,
         providers,
         models,

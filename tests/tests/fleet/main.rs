@@ -10,6 +10,7 @@
 )]
 
 mod aborts;
+mod chaos;
 mod concurrency;
 mod cost;
 mod death;
@@ -18,6 +19,8 @@ mod errors;
 mod failover;
 mod health;
 mod queue;
+mod redis_faults;
+mod redis_link;
 mod redis_trouble;
 mod strategies;
 mod upstream_faults;

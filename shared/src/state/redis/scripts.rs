@@ -49,6 +49,8 @@ const MAINS: [(&str, &str); 10] = lua![
 ];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
+const RIGHTS: &str = include_str!("../scripts/rights.lua");
+
 /// Where a test's clock stands: (wall in milliseconds, run id).
 pub type TestClock = std::sync::Arc<std::sync::Mutex<(i64, String)>>;
 
@@ -62,6 +64,8 @@ pub struct Scripts {
     pub judge: Script,
     pub publish: Script,
     pub audit: Script,
+    /// Tells what the Redis user may not do; knows no rules.
+    pub rights: Script,
     clock: Option<TestClock>,
 }
 
@@ -109,6 +113,7 @@ impl Scripts {
             judge: script(&["catalog", "fence", "join", "judge"]),
             publish: script(&["catalog", "fence", "join", "publish"]),
             audit: script(&["catalog", "fence", "join", "audit"]),
+            rights: Script::new(format!("#!lua flags=no-writes\n{RIGHTS}")),
             clock,
         }
     }
@@ -131,5 +136,30 @@ impl Scripts {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             command.arg(clock.0).arg(clock.1.as_str());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_a_script_calls_is_asked_for_at_boot() {
+        let calls = RULES
+            .iter()
+            .chain(&MAINS)
+            .chain(&CLOCKS)
+            .flat_map(|(_, source)| {
+                source
+                    .split("call('")
+                    .skip(1)
+                    .filter_map(|rest| rest.split('\'').next())
+            });
+
+        let missing: Vec<&str> = calls
+            .filter(|command| !RIGHTS.contains(&format!("'{command}'")))
+            .collect();
+
+        assert!(missing.is_empty(), "not in rights.lua: {missing:?}");
     }
 }

@@ -11,7 +11,7 @@ use super::batch::Pending;
 use super::lease::Lease;
 use super::memory::{Memory, Scopes};
 use super::recorder::Recorder;
-use super::{Common, Session};
+use super::{BACK_OFF_MIN, Common, Session};
 use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
 use crate::lease::{Claim, Outcome, Refusal, RefusalReason, Reported, Settlement};
@@ -26,8 +26,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// An idle session renews itself this often.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// The first pause before a call is sent again.
-pub(super) const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 /// How long a session that leaves tries to tell the store; then its expiry says the same.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 /// How closely the fence is watched while the store is away.
@@ -243,6 +241,10 @@ impl Actor {
                     self.refuse(answer, RefusalReason::Draining, Duration::from_secs(1));
                     return;
                 }
+                if self.is_given_up() {
+                    self.refuse(answer, RefusalReason::StoreAway, Duration::from_secs(1));
+                    return;
+                }
                 let Claim {
                     model,
                     priority,
@@ -351,7 +353,8 @@ impl Actor {
         let tokens = settlement.tokens.unwrap_or(held.reserved);
         let micros = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
         let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        self.memory.settled(ticket, tokens, outcome.refunds());
+        self.memory
+            .settled(ticket, &held, tokens, outcome.refunds());
         self.pending.release(Release {
             model: held.scopes.model,
             candidate: held.scopes.candidate,
