@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::pool::{Difference, Pool, ServerClock};
+use super::pool::{Difference, Leader, Pool, ServerClock};
 use super::protocol::{
     Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, TickReply,
 };
@@ -18,6 +18,7 @@ use crate::time::Clock;
 pub struct MemoryState {
     // Held only between awaits, hence a std mutex.
     pool: Mutex<Pool>,
+    leader: Mutex<Leader>,
     clock: Arc<dyn Clock>,
     wake_ups: Mutex<Vec<(SessionId, mpsc::UnboundedSender<WakeUp>)>>,
 }
@@ -26,6 +27,7 @@ impl MemoryState {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             pool: Mutex::default(),
+            leader: Mutex::default(),
             clock,
             wake_ups: Mutex::default(),
         }
@@ -61,6 +63,10 @@ impl MemoryState {
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_leader(&self) -> MutexGuard<'_, Leader> {
+        self.leader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> ServerClock {
@@ -143,12 +149,12 @@ impl SharedState for MemoryState {
         })
     }
 
-    fn lead<'a>(&'a self, _candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
-        Box::pin(async move { Err(StateError::Refused("`lead` is not built yet".into())) })
+    fn lead<'a>(&'a self, candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
+        Box::pin(async move { Ok(self.lock_leader().apply(self.clock.now_ms(), candidacy)) })
     }
 
     fn leader(&self) -> StateFuture<'_, Leadership> {
-        Box::pin(async move { Err(StateError::Refused("`leader` is not built yet".into())) })
+        Box::pin(async move { Ok(self.lock_leader().look(self.clock.now_ms())) })
     }
 
     fn publish<'a>(&'a self, _fence: Fence, _catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {

@@ -8,6 +8,7 @@ mod audit;
 mod catalog;
 mod clock;
 mod dump;
+mod leader;
 mod queue;
 mod session;
 mod settle;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 pub use audit::Difference;
 pub use clock::ServerClock;
 pub use dump::{Dump, DumpError};
+pub use leader::Leader;
 
 use crate::catalog::Catalog;
 use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};

@@ -9,6 +9,7 @@
 mod audit;
 mod conformance;
 mod differential;
+mod leader;
 mod mutants;
 mod queue_order;
 mod server;

@@ -41,7 +41,9 @@ macro_rules! lua {
 const RULES: [(&str, &str); 9] = lua![
     "prelude", "clock", "window", "store", "strategy", "settle", "waiting", "queue", "session"
 ];
-const MAINS: [(&str, &str); 7] = lua!["catalog", "join", "tick", "boot", "assert", "bye", "audit"];
+const MAINS: [(&str, &str); 8] = lua![
+    "catalog", "join", "tick", "boot", "assert", "bye", "audit", "lead"
+];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
 /// Where a test's clock stands: (wall in milliseconds, run id).
@@ -55,6 +57,7 @@ pub struct Scripts {
     pub assert: Script,
     pub bye: Script,
     pub audit: Script,
+    pub lead: Script,
     clock: Option<TestClock>,
 }
 
@@ -100,6 +103,11 @@ impl Scripts {
             assert: script(&["catalog", "join", "assert"]),
             bye: script(&["catalog", "join", "bye"]),
             audit: script(&["audit"]),
+            lead: Script::new(inline_constants(&format!(
+                "#!lua\n{}{}",
+                file(&CLOCKS, clock_file),
+                file(&MAINS, "lead")
+            ))),
             clock,
         }
     }
