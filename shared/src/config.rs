@@ -5,6 +5,7 @@
 
 mod check;
 mod error;
+mod follow;
 mod layers;
 mod nearest;
 mod numbers;
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use self::error::{ConfigError, Problem};
+pub use self::follow::ConfigFile;
 
 use crate::catalog::{Limits, Strategy};
 use crate::ids::{ClientKeyName, KeyName, ModelName, ProviderName, TeamName};

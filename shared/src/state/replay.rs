@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Pool, ServerClock};
+use super::pool::{Difference, Pool, ServerClock};
 use super::protocol::{Assert, Boot, JoinReply, Operations, TickReply};
 use crate::catalog::Catalog;
-use crate::ids::SessionId;
+use crate::ids::{Fence, SessionId};
 
 /// One line of a recording.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,24 +33,31 @@ pub enum Recorded {
         session: SessionId,
         reply: JoinReply,
     },
+    Audit {
+        fence: Fence,
+        reply: JoinReply,
+        differences: Vec<Difference>,
+    },
 }
 
 impl Recorded {
     /// Its place in the total order.
     pub fn tick(&self) -> u64 {
         match self {
-            Self::Boot { reply, .. } | Self::Assert { reply, .. } | Self::Bye { reply, .. } => {
-                reply.tick
-            }
+            Self::Boot { reply, .. }
+            | Self::Assert { reply, .. }
+            | Self::Bye { reply, .. }
+            | Self::Audit { reply, .. } => reply.tick,
             Self::Tick { reply, .. } => reply.tick,
         }
     }
 
     fn clock(&self) -> ServerClock {
         let (wall, generation) = match self {
-            Self::Boot { reply, .. } | Self::Assert { reply, .. } | Self::Bye { reply, .. } => {
-                (reply.wall, reply.generation)
-            }
+            Self::Boot { reply, .. }
+            | Self::Assert { reply, .. }
+            | Self::Bye { reply, .. }
+            | Self::Audit { reply, .. } => (reply.wall, reply.generation),
             Self::Tick { reply, .. } => (reply.wall, reply.generation),
         };
         // Whatever the server's run was called: it is another one when the generation is.
@@ -83,6 +90,7 @@ pub fn replay(mut recorded: Vec<Recorded>) -> Result<usize, String> {
                 reply,
             } => same(&pool.assert(&clock, assert, catalog), reply),
             Recorded::Bye { session, reply } => same(&pool.bye(&clock, session), reply),
+            Recorded::Audit { differences, .. } => same(&pool.audit(&clock), differences),
             Recorded::Tick {
                 session,
                 seq,

@@ -8,11 +8,9 @@ mod answers;
 mod batch;
 mod lease;
 mod memory;
-mod recorder;
 mod recovery;
 mod stats;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,13 +23,13 @@ use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
 use crate::lease::{Claim, Refusal, RefusalReason};
 use crate::state::protocol::{Boot, Status};
+use crate::state::record::Recorder;
 use crate::state::view::View;
 use crate::state::{SharedState, StateError};
 use crate::tasks::spawn_named;
 use crate::time::boot_time_ms;
 use actor::{Actor, Command};
 pub use lease::Lease;
-use recorder::Recorder;
 pub use stats::{Stats, TICK_SECONDS};
 
 /// After this long without a tick that surely succeeded, a lease may belong to somebody else.
@@ -51,8 +49,8 @@ pub struct JoinOptions {
     pub replica: ReplicaName,
     /// What this replica's configuration declares.
     pub catalog: Catalog,
-    /// Write every operation and its reply there, as JSON lines.
-    pub record: Option<PathBuf>,
+    /// Writes down every operation and its reply.
+    pub recorder: Option<Recorder>,
     /// Counts the session's task: shutdown waits for it.
     pub tracker: TaskTracker,
 }
@@ -65,8 +63,6 @@ pub enum JoinError {
     Duplicate(ReplicaName),
     #[error("{0}")]
     Refused(String),
-    #[error("the recording cannot be written: {0}")]
-    Record(#[source] std::io::Error),
 }
 
 /// A replica's membership in the cluster; cheap to clone. All admissions of this process go through it.
@@ -107,13 +103,9 @@ impl Session {
             state,
             replica,
             catalog,
-            record,
+            recorder,
             tracker,
         } = options;
-        let recorder = record
-            .map(Recorder::create)
-            .transpose()
-            .map_err(JoinError::Record)?;
         let (wake_ups, woken) = mpsc::unbounded_channel();
         let began = Instant::now();
         let mut pause = Duration::from_millis(20);

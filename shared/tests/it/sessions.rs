@@ -59,7 +59,7 @@ pub(crate) async fn join(state: Arc<dyn SharedState>, config: &Config, replica: 
         state,
         replica: ReplicaName::from(replica),
         catalog: Catalog::declare(config),
-        record: None,
+        recorder: None,
         tracker: TaskTracker::new(),
     };
     Session::join(options).await.unwrap()
