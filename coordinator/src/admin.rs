@@ -73,3 +73,6 @@ pub(crate) fn routes(office: Arc<Office>) -> Router {
 fn away(error: &StateError) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
 }
+
+#[cfg(test)]
+mod tests;

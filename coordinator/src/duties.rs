@@ -98,3 +98,6 @@ pub(crate) async fn attend(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,3 +194,6 @@ impl Campaign {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

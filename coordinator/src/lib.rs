@@ -9,5 +9,7 @@ mod app;
 mod duties;
 mod leadership;
 mod metrics;
+#[cfg(test)]
+mod scripted;
 
 pub use app::{Coordinator, Options, StartError};

@@ -1,7 +1,4 @@
 //! Recounts what the store derives. Nothing differs, unless somebody wrote to the store by hand.
-//!
-//! It also runs at the beginning of each term: its write makes the store know the new fence, so that an old leader's
-//! next write is refused even if no other duty has anything to do.
 
 use std::sync::Arc;
 use std::time::Duration;

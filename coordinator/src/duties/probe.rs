@@ -303,22 +303,13 @@ impl Probing {
 
     /// What a streak says of a key in this state; `None`: nothing new.
     fn verdict(&self, streak: Streak) -> Option<Verdict> {
-        let config::Health {
-            probe, interval, ..
-        } = &self.target.provider.health;
+        let is_chat = self.target.provider.health.probe == config::Probe::Chat;
         match (streak, self.health.state) {
-            (Streak::Risen, KeyState::Ok) => None,
-            (Streak::Risen, _) if *probe == config::Probe::Chat => Some(Verdict::Up),
-            (Streak::Risen, _) => Some(Verdict::Reachable),
             (Streak::Fallen, KeyState::Ok) => Some(Verdict::Down),
-            (Streak::Fallen, KeyState::Ejected) => {
-                // Before a client's request becomes the trial that fails.
-                let opens_in = self.health.opens_in_ms.unwrap_or_default();
-                let opens_in = Duration::from_millis(u64::try_from(opens_in).unwrap_or_default());
-                (opens_in <= *interval).then_some(Verdict::Down)
-            }
-            // Nothing that time alone would bring back.
-            (Streak::Fallen, _) => None,
+            // It is out already, and not to be brought back.
+            (Streak::Fallen, _) | (Streak::Risen, KeyState::Ok) => None,
+            (Streak::Risen, _) if is_chat => Some(Verdict::Up),
+            (Streak::Risen, _) => Some(Verdict::Reachable),
         }
     }
 
@@ -367,3 +358,6 @@ fn take(tallies: &Tallies, label: &str) -> Option<Tally> {
         .or_insert_with(|| Some(Tally::default()));
     place.take()
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,8 @@ impl ProbeClient {
     }
 
     async fn find(&self, ask: &Ask<'_>) -> Finding {
-        let is_chat = ask.provider.health.probe == Probe::Chat;
+        let probe = &ask.provider.health.probe;
+        let is_chat = *probe == Probe::Chat;
         let request = match self.request(ask) {
             Ok(request) => request,
             Err(why) => return Finding::Failed(why),
@@ -92,7 +93,13 @@ impl ProbeClient {
             Err(_) => return Finding::Failed("the connection broke".to_owned()),
         };
         let status = response.status();
-        if status.as_u16() == 429 || (is_chat && matches!(status.as_u16(), 400 | 422)) {
+        let is_unclear = match (status.as_u16(), probe) {
+            (429, _) => true,
+            // Not every provider has such a list, nor takes such a chat.
+            (404 | 405, Probe::Models) | (400 | 422, Probe::Chat) => true,
+            _ => false,
+        };
+        if is_unclear {
             return Finding::Unclear(format!("answers {status}"));
         }
         if !status.is_success() {

@@ -67,7 +67,8 @@ providers:
     base_url: http://127.0.0.1:1/v1
     keys: [{{ name: e, secret: e }}]
     health: {{ probe: none }}
-models: []
+models:
+  - {{ name: demo, upstreams: [{{ provider: probed }}, {{ provider: unprobed }}] }}
 "
         );
         Config::from_yaml(&yaml, &Overrides::default(), std::iter::empty()).unwrap()
