@@ -94,6 +94,7 @@ pub(crate) fn reason(problem: &Problem) -> (&'static str, String) {
             RefusalReason::Deadline => "deadline",
             RefusalReason::Unavailable => "unavailable",
             RefusalReason::RetryBudget => "retry_budget",
+            RefusalReason::Throttled => "throttled",
             RefusalReason::StoreAway => "store_away",
             RefusalReason::Draining => "draining",
         },
@@ -259,6 +260,9 @@ fn refused_shape(
             "no_upstream_available",
             format!("No upstream of `{model}` can be used now."),
         ),
+        RefusalReason::Throttled => Shape::limited(format!(
+            "Rate limit reached for `{model}`: its providers asked to be left alone for a while.",
+        )),
         RefusalReason::RetryBudget => Shape::unavailable(
             "retry_budget_spent",
             format!("An upstream of `{model}` failed, and the cluster's retry budget is spent."),

@@ -155,6 +155,7 @@ impl<'a> Admission<'a> {
             | RefusalReason::Deadline
             | RefusalReason::Unavailable
             | RefusalReason::RetryBudget
+            | RefusalReason::Throttled
             | RefusalReason::StoreAway
             | RefusalReason::Draining => None,
         };

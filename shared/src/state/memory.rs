@@ -1,12 +1,13 @@
 //! The embedded default: the pure machine behind a mutex, in one process.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::pool::{Difference, Leader, Pool, ServerClock};
 use super::protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, TickReply,
 };
 use super::view::View;
 use super::{SharedState, StateError, StateFuture, WakeUp};
@@ -46,19 +47,25 @@ impl MemoryState {
             let reply = pool.tick(&self.now(), session, seq, version, operations);
             (reply, pool.take_posted())
         };
-        if !mail.is_empty() {
-            let listeners = self.wake_ups.lock().unwrap_or_else(PoisonError::into_inner);
-            for (session, mail) in mail {
-                if let Some((_, listener)) = listeners
-                    .iter()
-                    .find(|(listening, _)| *listening == session)
-                {
-                    // A session that stopped listening is about to be reaped.
-                    let _ = listener.send((session, mail));
-                }
+        self.wake(mail);
+        reply
+    }
+
+    /// Tells sessions what somebody else's call decided for them.
+    fn wake(&self, posted: BTreeMap<SessionId, Mail>) {
+        if posted.is_empty() {
+            return;
+        }
+        let listeners = self.wake_ups.lock().unwrap_or_else(PoisonError::into_inner);
+        for (session, mail) in posted {
+            if let Some((_, listener)) = listeners
+                .iter()
+                .find(|(listening, _)| *listening == session)
+            {
+                // A session that stopped listening is about to be reaped.
+                let _ = listener.send((session, mail));
             }
         }
-        reply
     }
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
@@ -161,8 +168,15 @@ impl SharedState for MemoryState {
         Box::pin(async move { Err(StateError::Refused("`publish` is not built yet".into())) })
     }
 
-    fn judge<'a>(&'a self, _judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { Err(StateError::Refused("`judge` is not built yet".into())) })
+    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let (reply, mail) = {
+                let mut pool = self.lock();
+                (pool.judge(&self.now(), judgement), pool.take_posted())
+            };
+            self.wake(mail);
+            Ok(reply)
+        })
     }
 
     fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {

@@ -117,7 +117,14 @@ impl SharedState for Recording {
     }
 
     fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
-        self.state.judge(judgement)
+        Box::pin(async move {
+            let reply = self.state.judge(judgement).await?;
+            self.write(reply.status, || Recorded::Judge {
+                judgement: judgement.clone(),
+                reply: reply.clone(),
+            });
+            Ok(reply)
+        })
     }
 
     fn audit(&self, fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {

@@ -122,6 +122,7 @@ impl RedisState {
             wall: seconds * 1000 + micros / 1000,
             run,
         };
+        let clock = self.scripts.moved_clock().unwrap_or(clock);
         let dump = Dump {
             meta: from(next())?,
             rows: from(next())?,
@@ -333,8 +334,12 @@ impl SharedState for RedisState {
         Box::pin(async move { Err(StateError::Refused("`publish` is not built yet".into())) })
     }
 
-    fn judge<'a>(&'a self, _judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { Err(StateError::Refused("`judge` is not built yet".into())) })
+    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let keys = PoolKeys::new(self.stored_catalog().await?.models.len());
+            let arguments: [&dyn Argument; 2] = [&pack(judgement)?, &keys::channel_prefix()];
+            self.call(&self.scripts.judge, &keys, &arguments).await
+        })
     }
 
     fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {

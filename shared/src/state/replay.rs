@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pool::{Difference, Pool, ServerClock};
-use super::protocol::{Assert, Boot, JoinReply, Operations, TickReply};
+use super::protocol::{Assert, Boot, JoinReply, Judgement, Operations, TickReply};
 use crate::catalog::Catalog;
 use crate::ids::{Fence, SessionId};
 
@@ -33,6 +33,10 @@ pub enum Recorded {
         session: SessionId,
         reply: JoinReply,
     },
+    Judge {
+        judgement: Judgement,
+        reply: JoinReply,
+    },
     Audit {
         fence: Fence,
         reply: JoinReply,
@@ -47,6 +51,7 @@ impl Recorded {
             Self::Boot { reply, .. }
             | Self::Assert { reply, .. }
             | Self::Bye { reply, .. }
+            | Self::Judge { reply, .. }
             | Self::Audit { reply, .. } => reply.tick,
             Self::Tick { reply, .. } => reply.tick,
         }
@@ -57,6 +62,7 @@ impl Recorded {
             Self::Boot { reply, .. }
             | Self::Assert { reply, .. }
             | Self::Bye { reply, .. }
+            | Self::Judge { reply, .. }
             | Self::Audit { reply, .. } => (reply.wall, reply.generation),
             Self::Tick { reply, .. } => (reply.wall, reply.generation),
         };
@@ -90,6 +96,11 @@ pub fn replay(mut recorded: Vec<Recorded>) -> Result<usize, String> {
                 reply,
             } => same(&pool.assert(&clock, assert, catalog), reply),
             Recorded::Bye { session, reply } => same(&pool.bye(&clock, session), reply),
+            Recorded::Judge { judgement, reply } => {
+                let expected = pool.judge(&clock, judgement);
+                pool.take_posted();
+                same(&expected, reply)
+            }
             Recorded::Audit { differences, .. } => same(&pool.audit(&clock), differences),
             Recorded::Tick {
                 session,

@@ -22,8 +22,8 @@ pub(crate) struct Tally {
     pub(crate) grants: u64,
     pub(crate) handed_over: u64,
     pub(crate) queued: u64,
-    pub(crate) rejected: [u64; 5],
-    pub(crate) statuses: [u64; 8],
+    pub(crate) rejected: [u64; 7],
+    pub(crate) statuses: [u64; 10],
     pub(crate) asserts: u64,
     pub(crate) restarts: u64,
     pub(crate) flushes: u64,
@@ -139,6 +139,9 @@ impl Comparison {
             let expected = self.pool.audit(&self.clock());
             self.same("audit", &audited.1, &expected)?;
         }
+        if self.rng.f32() < 0.2 {
+            self.judge().await?;
+        }
         if self.rng.f32() < 0.003 {
             let index = self.rng.usize(..self.members.len());
             let session = self.members[index].session.clone();
@@ -158,6 +161,25 @@ impl Comparison {
         if self.rng.f32() < 0.001 {
             self.recatalogue().await?;
         }
+        Ok(())
+    }
+
+    async fn judge(&mut self) -> Result<(), String> {
+        let view = self.pool.view(&self.clock());
+        let versions = view
+            .scopes
+            .iter()
+            .map(|scope| scope.health.as_ref().map_or(0, |health| health.version));
+        let judgement = world::judgement(&mut self.rng, &versions.collect::<Vec<_>>());
+        let found = self
+            .redis
+            .judge(&judgement)
+            .await
+            .map_err(|error| error.to_string())?;
+        let expected = self.pool.judge(&self.clock(), &judgement);
+        self.pool.take_posted();
+        self.same("judge", &found, &expected)?;
+        self.tally.statuses[usize::from(u8::from(expected.status))] += 1;
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 mod audit;
 mod conformance;
 mod differential;
+mod health;
 mod leader;
 mod mutants;
 mod queue_order;

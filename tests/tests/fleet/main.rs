@@ -11,6 +11,7 @@
 
 mod aborts;
 mod concurrency;
+mod coordinator;
 mod cost;
 mod death;
 mod demo;

@@ -7,6 +7,8 @@ mod constants;
 use redis::Cmd;
 use sha1_smol::Sha1;
 
+use crate::state::pool::ServerClock;
+
 use constants::inline_constants;
 
 /// One script, ready to be called by its SHA.
@@ -38,11 +40,12 @@ macro_rules! lua {
 }
 
 /// The rule files, in the order in which they build on each other. The clock's source comes before them.
-const RULES: [(&str, &str); 9] = lua![
-    "prelude", "clock", "window", "store", "strategy", "settle", "waiting", "queue", "session"
+const RULES: [(&str, &str); 11] = lua![
+    "prelude", "clock", "window", "store", "health", "retries", "strategy", "settle", "waiting",
+    "queue", "session"
 ];
-const MAINS: [(&str, &str); 8] = lua![
-    "catalog", "join", "tick", "boot", "assert", "bye", "audit", "lead"
+const MAINS: [(&str, &str); 9] = lua![
+    "catalog", "join", "tick", "boot", "assert", "bye", "judge", "audit", "lead"
 ];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
@@ -56,6 +59,7 @@ pub struct Scripts {
     pub boot: Script,
     pub assert: Script,
     pub bye: Script,
+    pub judge: Script,
     pub audit: Script,
     pub lead: Script,
     clock: Option<TestClock>,
@@ -102,6 +106,7 @@ impl Scripts {
             boot: script(&["catalog", "join", "boot"]),
             assert: script(&["catalog", "join", "assert"]),
             bye: script(&["catalog", "join", "bye"]),
+            judge: script(&["catalog", "join", "judge"]),
             audit: script(&["audit"]),
             lead: Script::new(inline_constants(&format!(
                 "#!lua\n{}{}",
@@ -110,6 +115,16 @@ impl Scripts {
             ))),
             clock,
         }
+    }
+
+    /// Where tests have moved the clock to.
+    pub(super) fn moved_clock(&self) -> Option<ServerClock> {
+        let clock = self.clock.as_ref()?;
+        let (wall, run) = clock
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        Some(ServerClock { wall, run })
     }
 
     /// Tests' scripts take the clock as their last arguments.

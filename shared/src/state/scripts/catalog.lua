@@ -10,21 +10,21 @@ local function install_rows(declared)
   load_rows(known)
   for i, row in ipairs(declared) do
     local index, windows = i - 1, row[4]
-    local old = rows[index] or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-    local new = { row[3] }
-    for field = 2, FIRST_WINDOW - 1 do new[field] = old[field] end
+    local old = rows[index] or { 0, 0, 0, false }
+    local new = { row[3], old[IN_USE], old[GRANTS], old[HEALTH] }
     for _, window in ipairs(windows) do
       local kind, limit, offset = window[1], window[2], window[3]
-      local total, last = 0, math.floor(pool[NOW] / BUCKET_MS[kind])
+      local total, last, learned = 0, math.floor(pool[NOW] / BUCKET_MS[kind]), 0
       local is_kept = false
       for at = FIRST_WINDOW, #old, WINDOW_SIZE do
         if old[at] == kind and old[at + OFFSET] == offset then
-          total, is_kept = old[at + TOTAL], true
+          total, learned, is_kept = old[at + TOTAL], old[at + LEARNED], true
         end
       end
       if not is_kept then cleared_rings[offset] = RING[kind] end
       local at = #new + 1
       new[at], new[at + LIMIT], new[at + TOTAL], new[at + LAST], new[at + OFFSET] = kind, limit, total, last, offset
+      new[at + LEARNED] = learned
     end
     rows[index] = new
     touch(index)
@@ -68,6 +68,7 @@ end
 local function install(blob)
   local catalog = cmsgpack.unpack(blob)
   pool[VERSION], pool[QUEUE_MAX], pool[N_MODELS], queued = catalog[1], catalog[3], #catalog[7], {}
+  pool[RETRY_SHARE] = catalog[4]
   if redis.call('STRLEN', WINDOWS) < catalog[8] * 8 then redis.call('SETRANGE', WINDOWS, catalog[8] * 8 - 1, '\0') end
   install_rows(catalog[5])
   for i, model in ipairs(catalog[7]) do

@@ -9,7 +9,7 @@ local function begin(blob)
   if not advance() then
     local wall, run = server_clock()
     -- Waiters asserted from an earlier epoch stay ahead of new ones: arrivals count on from the clock.
-    pool = { wall, wall, run, wall, 0, wall + LEARNING_EMPTY_MS, wall, 0, 0, wall, 0, 0, 0, 0, {} }
+    pool = { wall, wall, run, wall, 0, wall + LEARNING_EMPTY_MS, wall, 0, 0, wall, 0, 0, 0, 0, {}, 10, wall, 0 }
     queued = {}
     install(blob)
   end

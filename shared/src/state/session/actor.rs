@@ -13,7 +13,7 @@ use super::memory::{Memory, Scopes};
 use super::{Common, Session};
 use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
-use crate::lease::{Claim, Outcome, Refusal, RefusalReason, Settlement};
+use crate::lease::{Claim, Outcome, Refusal, RefusalReason, Reported, Settlement};
 use crate::state::protocol::{
     Acquire, Assert, AssertedCharge, Boot, Cancel, JoinReply, Operations, OutcomeCode, Release,
     TickReply,
@@ -64,6 +64,7 @@ pub(super) struct Held {
     pub(super) reserved: u32,
     pub(super) granted_at: i64,
     pub(super) at_ms: u64,
+    pub(super) is_probe: bool,
 }
 
 /// One call to the store that has not been answered.
@@ -334,7 +335,12 @@ impl Actor {
         let Some(held) = self.leases.remove(&ticket) else {
             return;
         };
-        let outcome = OutcomeCode::from(outcome);
+        // A probe was not charged like a request, so none of its ends may refund it like one.
+        let outcome = if held.is_probe {
+            OutcomeCode::PROBED
+        } else {
+            OutcomeCode::from(outcome)
+        };
         let settlement = settlement.unwrap_or_else(|| Settlement::of(Outcome::ClientAbort));
         let tokens = settlement.tokens.unwrap_or(held.reserved);
         let micros = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
@@ -351,7 +357,7 @@ impl Actor {
             first_byte_us: settlement.first_byte.map_or(0, micros),
             token_us: settlement.token_time.map_or(0, micros),
             retry_ms: settlement.retry_after.map_or(0, millis),
-            reported: settlement.reported,
+            reported: settlement.reported.into_iter().map(bounded).collect(),
         });
     }
 
@@ -464,5 +470,15 @@ async fn answer_of(answering: &mut Option<Answering>) -> Result<Answer, StateErr
     match answering {
         Some(answering) => answering.await,
         None => std::future::pending().await,
+    }
+}
+
+/// A provider's figures in the range that the scripts' numbers are exact in.
+fn bounded(reported: Reported) -> Reported {
+    const MAX: u64 = 1 << 53;
+    Reported {
+        limit: reported.limit.min(MAX),
+        remaining: reported.remaining.min(MAX),
+        ..reported
     }
 }

@@ -65,6 +65,7 @@ impl Stats {
             RefusalReason::Deadline => ("deadline", ""),
             RefusalReason::Unavailable => ("unavailable", ""),
             RefusalReason::RetryBudget => ("retry_budget", ""),
+            RefusalReason::Throttled => ("throttled", ""),
             RefusalReason::StoreAway => ("store_away", ""),
             RefusalReason::Draining => ("draining", ""),
         };
