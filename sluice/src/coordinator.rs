@@ -7,22 +7,22 @@ use coordinator::{Coordinator, Options, StartError};
 use shared::config::{Config, StateStore};
 
 use crate::failure::Failure;
-use crate::start::{self, Start, start as begin};
+use crate::start::{Common, Start, start};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    start: start::Arguments,
+    common: Common,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { start } = arguments;
+    let Arguments { common } = arguments;
     let Start {
         config,
         file,
         recorder,
         shutdown,
-    } = begin(start, None, has_common_state)?;
+    } = start(common, None, has_common_state)?;
     let coordinator = prepare(Options {
         config: Arc::new(config),
         file: Some(file),

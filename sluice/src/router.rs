@@ -8,25 +8,25 @@ use router::{App, StartError, StartOptions};
 use shared::config::Config;
 
 use crate::failure::Failure;
-use crate::start::{self, Start, start as begin};
+use crate::start::{Common, Start, start};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    start: start::Arguments,
+    common: Common,
     /// Address of the data plane; overrides `listen`
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { start, listen } = arguments;
+    let Arguments { common, listen } = arguments;
     let Start {
         config,
         file: _,
         recorder,
         shutdown,
-    } = begin(start, listen, |_| Ok(()))?;
+    } = start(common, listen, |_| Ok(()))?;
     let options = StartOptions {
         recorder,
         ..StartOptions::default()

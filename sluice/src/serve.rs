@@ -13,26 +13,26 @@ use shared::state::record::Recorder;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::start::{self, Start, start as begin};
+use crate::start::{Common, Start, start};
 use crate::{coordinator as coordinator_command, router as router_command};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    start: start::Arguments,
+    common: Common,
     /// Address of the data plane; overrides `listen`
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { start, listen } = arguments;
+    let Arguments { common, listen } = arguments;
     let Start {
         config,
         file,
         recorder,
         shutdown,
-    } = begin(start, listen, |_| Ok(()))?;
+    } = start(common, listen, |_| Ok(()))?;
     let both = tokio::select! {
         both = Both::start(config, Some(file), recorder) => both?,
         // Told to stop while the state store is away.

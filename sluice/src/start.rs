@@ -13,7 +13,7 @@ use crate::config_file;
 use crate::failure::Failure;
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Common {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
@@ -38,16 +38,16 @@ pub(crate) struct Start {
 
 /// Loads the configuration, asks `is_fit`, then begins to log and to listen to signals.
 pub(crate) fn start(
-    arguments: Arguments,
+    common: Common,
     listen: Option<String>,
     is_fit: impl FnOnce(&Config) -> Result<(), Failure>,
 ) -> Result<Start, Failure> {
-    let Arguments {
+    let Common {
         config: path,
         admin_listen,
         state,
         record,
-    } = arguments;
+    } = common;
     let overrides = Overrides {
         listen,
         admin_listen,

@@ -1,8 +1,6 @@
 //! Coordinators that die, are paused, or are not there; what the leader finds, and what operators tell it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -14,6 +12,7 @@ use tests::free_address;
 use tests::load::{self, Connections, by_key};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -164,7 +163,7 @@ async fn an_operator_takes_a_key_out_and_brings_it_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_take_out_a_provider_that_is_gone_and_bring_it_back() {
     let _machine = alone().await;
-    let provider = ListOfModels::new();
+    let mut provider = ListOfModels::new();
     let fleet = Fleet::start(Setup {
         replicas: 1,
         coordinators: 2,
@@ -253,34 +252,28 @@ async fn wait_state(fleet: &Fleet, state: KeyState) {
 /// A provider that is not there, until it answers every request with an empty list.
 struct ListOfModels {
     address: SocketAddr,
-    is_gone: Arc<AtomicBool>,
+    answering: JoinSet<()>,
 }
 
 impl ListOfModels {
     fn new() -> Self {
         Self {
             address: free_address(),
-            is_gone: Arc::default(),
+            answering: JoinSet::new(),
         }
     }
 
-    async fn answer(&self) {
+    async fn answer(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
-        let is_gone = Arc::clone(&self.is_gone);
-        tokio::spawn(async move {
-            while !is_gone.load(Ordering::Relaxed) {
+        self.answering.spawn(async move {
+            loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut head = [0; 4096];
-                stream.read(&mut head).await.ok();
                 let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
-                stream.write_all(answer.as_bytes()).await.ok();
+                if stream.read(&mut head).await.is_ok_and(|read| read > 0) {
+                    stream.write_all(answer.as_bytes()).await.ok();
+                }
             }
         });
-    }
-}
-
-impl Drop for ListOfModels {
-    fn drop(&mut self) {
-        self.is_gone.store(true, Ordering::Relaxed);
     }
 }
