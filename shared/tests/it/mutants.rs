@@ -80,8 +80,8 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "strategy",
         "the token limit is one too high",
-        "local left = row[at + LIMIT] - row[at + TOTAL]",
-        "local left = row[at + LIMIT] - row[at + TOTAL] + 1",
+        "or row[at + LIMIT]) - row[at + TOTAL]",
+        "or row[at + LIMIT]) - row[at + TOTAL] + 1",
     ),
     (
         "strategy",
@@ -146,7 +146,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "settle",
         "the caller's own scope is not charged",
-        "take(session, callers[i], tokens)",
+        "take(session, callers[i], tokens, purpose)",
         "",
     ),
     (
@@ -230,7 +230,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "catalog",
         "a new limit wipes the window",
-        "total, is_kept = old[at + TOTAL], true",
+        "total, learned, is_kept = old[at + TOTAL], old[at + LEARNED], true",
         "is_kept = true",
     ),
     (
