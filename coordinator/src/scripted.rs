@@ -11,7 +11,8 @@ use shared::ids::{Fence, ReplicaName, SessionId};
 use shared::state::memory::MemoryState;
 use shared::state::pool::Difference;
 use shared::state::protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, Status, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, PublishStep, Status,
+    TickReply,
 };
 use shared::state::session::{JoinOptions, Session};
 use shared::state::view::{HealthView, View};
@@ -146,6 +147,18 @@ impl SharedState for Scripted {
         let published = (fence, catalog.clone());
         self.published.lock().unwrap().push(published);
         Box::pin(async move { Ok(self.written()) })
+    }
+
+    fn publish_steps<'a>(
+        &'a self,
+        fence: Fence,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, Vec<PublishStep>> {
+        self.state.publish_steps(fence, catalog)
+    }
+
+    fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
+        self.state.publish_step(step)
     }
 
     fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {

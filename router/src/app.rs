@@ -1,6 +1,7 @@
 //! One router replica, from its listeners to the end of its drain.
 
 mod join;
+mod reload;
 
 use std::future::Future;
 use std::io;
@@ -8,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::config::{Config, StateStore};
+use shared::config::{Config, ConfigFile, StateStore};
 use shared::state::SharedState;
 use shared::state::record::Recorder;
 use shared::tasks::spawn_named;
@@ -63,6 +64,8 @@ pub struct StartOptions {
     pub state: Option<Arc<dyn SharedState>>,
     /// What the admin port answers beside the router's own: a coordinator in the same process.
     pub admin_routes: Routes,
+    /// The file to read again when it changes; `None`: the configuration is not in a file.
+    pub config_file: Option<ConfigFile>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +142,8 @@ impl App {
         let background = TaskTracker::new();
         let counter = Arc::new(TokenCounter::new());
         load_tokens(&background, &counter);
-        let session = join(&config, options, addresses.0, background).await?;
+        let config_file = options.config_file.clone();
+        let session = join(&config, options, addresses.0, background.clone()).await?;
         let pipeline = Arc::new(Pipeline {
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,
@@ -149,6 +153,9 @@ impl App {
             draining,
             cut: CancellationToken::new(),
         });
+        if let Some(file) = config_file {
+            reload::follow(file, &pipeline, &background);
+        }
         readiness.join(Arc::clone(&pipeline));
         greet(&pipeline.config, addresses);
         Ok(Self {

@@ -135,7 +135,7 @@ impl Fleet {
         }
     }
 
-    pub(crate) fn catalog(&self) -> &Catalog {
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
 
@@ -188,7 +188,9 @@ impl Caller {
             rows: indexes
                 .client_key_rows
                 .get(key.name.as_str())
-                .copied()
+                // Limits that the cluster no longer has hold for whoever still reads them in its file.
+                .filter(|(_, is_retired)| !is_retired || !key.limits.is_unlimited())
+                .map(|(index, _)| *index)
                 .into_iter()
                 .collect(),
         }
@@ -219,7 +221,8 @@ impl Caller {
 struct Indexes<'a> {
     models: HashMap<&'a str, ModelIndex>,
     candidates: HashMap<&'a str, CandidateIndex>,
-    client_key_rows: HashMap<&'a str, RowIndex>,
+    /// With whether they are retired.
+    client_key_rows: HashMap<&'a str, (RowIndex, bool)>,
 }
 
 impl<'a> Indexes<'a> {
@@ -230,16 +233,21 @@ impl<'a> Indexes<'a> {
                 .zip(&catalog.models)
                 .map(|(index, model)| (model.name.as_str(), index))
                 .collect(),
-            candidates: (0..)
-                .map(CandidateIndex)
-                .zip(&catalog.candidates)
-                .map(|(index, candidate)| (candidate.name.as_str(), index))
+            // Of one name there may be several, of which the models have one.
+            candidates: catalog
+                .models
+                .iter()
+                .flat_map(|model| &model.candidates)
+                .filter_map(|index| {
+                    let candidate = catalog.candidates.get(index.position())?;
+                    Some((candidate.name.as_str(), *index))
+                })
                 .collect(),
             client_key_rows: (0..)
                 .map(RowIndex)
                 .zip(&catalog.rows)
                 .filter(|(_, row)| row.kind == ScopeKind::ClientKey)
-                .map(|(index, row)| (row.name.as_str(), index))
+                .map(|(index, row)| (row.name.as_str(), (index, row.is_retired)))
                 .collect(),
         }
     }
@@ -307,30 +315,49 @@ fn build_model(
 /// The snapshot that new requests take.
 #[derive(Debug)]
 pub(crate) struct CurrentFleet {
+    current: RwLock<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
     config: Arc<Config>,
-    current: RwLock<Arc<Fleet>>,
+    fleet: Arc<Fleet>,
 }
 
 impl CurrentFleet {
     pub(crate) fn new(config: Arc<Config>, catalog: Arc<Catalog>) -> Self {
-        let fleet = Fleet::build(&config, catalog);
+        let fleet = Arc::new(Fleet::build(&config, catalog));
         Self {
-            config,
-            current: RwLock::new(Arc::new(fleet)),
+            current: RwLock::new(Current { config, fleet }),
         }
     }
 
     /// The snapshot for `catalog`, built anew when the store's catalog is another one than before.
     pub(crate) fn at(&self, catalog: &Arc<Catalog>) -> Arc<Fleet> {
-        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        if Arc::ptr_eq(&current.catalog, catalog) {
-            return current;
+        {
+            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+            if Arc::ptr_eq(&current.fleet.catalog, catalog) {
+                return Arc::clone(&current.fleet);
+            }
         }
-        let mut slot = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if !Arc::ptr_eq(&slot.catalog, catalog) {
-            *slot = Arc::new(Fleet::build(&self.config, Arc::clone(catalog)));
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Whoever was slower must not bring back an older one.
+        let is_older = catalog.version < current.fleet.catalog.version
+            && current.fleet.catalog.succeeds(catalog);
+        if !is_older && !Arc::ptr_eq(&current.fleet.catalog, catalog) {
+            current.fleet = Arc::new(Fleet::build(&current.config, Arc::clone(catalog)));
         }
-        Arc::clone(&slot)
+        Arc::clone(&current.fleet)
+    }
+
+    /// Goes over to another configuration; requests that are under way keep their snapshot.
+    pub(crate) fn reload(&self, config: Arc<Config>) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let catalog = Arc::clone(&current.fleet.catalog);
+        *current = Current {
+            fleet: Arc::new(Fleet::build(&config, catalog)),
+            config,
+        };
     }
 }
 

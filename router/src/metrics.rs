@@ -32,6 +32,8 @@ const UPSTREAM_ATTEMPTS: &str = "sluice_upstream_attempts_total";
 const REFUSALS: &str = "sluice_refusals_total";
 /// Tokens that providers reported, by model and direction.
 const TOKENS: &str = "sluice_tokens_total";
+/// 1: the file has changed, and what it says now is refused.
+const CONFIG_REJECTED: &str = "sluice_config_rejected";
 /// Always 1; the version is a label.
 const BUILD_INFO: &str = "sluice_build_info";
 
@@ -73,6 +75,10 @@ fn describe() {
     );
     describe_counter!(REFUSALS, "Requests refused, by reason and limit");
     describe_counter!(TOKENS, "Tokens reported by providers, by direction");
+    describe_gauge!(
+        CONFIG_REJECTED,
+        "Whether the changed file is refused and the last good one stays"
+    );
     describe_gauge!(BUILD_INFO, "Always 1; the version is a label");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
@@ -133,6 +139,10 @@ pub(crate) fn attempt_ended(provider: &ProviderName, key: &KeyName, outcome: Out
     };
     counter!(UPSTREAM_ATTEMPTS, "provider" => provider.to_string(), "key" => key.to_string(), "outcome" => outcome)
         .increment(1);
+}
+
+pub(crate) fn config_rejected(is_rejected: bool) {
+    gauge!(CONFIG_REJECTED).set(u8::from(is_rejected));
 }
 
 /// `limit` is `scope kind/limit kind`, empty where no limit refused.

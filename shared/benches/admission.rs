@@ -258,7 +258,7 @@ async fn measure(n_keys: usize, batch: usize, scenario: Scenario) -> (f64, f64) 
         wall,
         run: String::from("bench"),
     };
-    machine.boot(&clock(joined.wall), &boot, &catalog);
+    machine.boot(&clock(joined.wall), false, &boot, &catalog);
     machine.end_learning();
     let mut running: Vec<Grant> = Vec::new();
     let mut seq = 0;

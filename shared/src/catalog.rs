@@ -1,7 +1,8 @@
 //! What the store knows of the configuration: scopes with limits, candidates, models. No URL, header or secret.
 //!
 //! Every scope, model and candidate has an index that is given by name and stays for good: a configuration that
-//! changes keeps the indexes of what it keeps ([`Catalog::succeed`]), so counters and windows survive it.
+//! changes keeps the indexes of what it keeps ([`Catalog::succeed`]), so counters and windows survive it. A candidate
+//! whose key or scopes change is another one, with an index of its own: what a lease took is what its end frees.
 
 mod declare;
 
@@ -238,6 +239,8 @@ pub struct Row {
     pub windows: Vec<Window>,
     /// Of a key: tells that its credential or address changed, and nothing about them. Empty for other scopes.
     pub credential: String,
+    /// No longer declared: kept for what still holds it, and for its return.
+    pub is_retired: bool,
 }
 
 /// One rate limit of a row.
@@ -269,6 +272,8 @@ pub struct Model {
     pub exclusive: bool,
     /// In configuration order.
     pub candidates: Vec<CandidateIndex>,
+    /// What it had before: granted no more, but their leases still have to find their rows.
+    pub retired: Vec<CandidateIndex>,
 }
 
 /// Everything an admission decision needs to know of the configuration.

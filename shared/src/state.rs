@@ -24,7 +24,8 @@ use crate::catalog::Catalog;
 use crate::ids::{Fence, SessionId};
 use pool::Difference;
 use protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, PublishStep,
+    Status, TickReply,
 };
 use view::View;
 
@@ -94,8 +95,33 @@ pub trait SharedState: Send + Sync + 'static {
 
     /// Puts `catalog` in force, which succeeds the one that is (`Stale` if that has changed meanwhile).
     ///
-    /// What has a name in both keeps its counters, leases and waiters; sessions learn of it by their next tick.
-    fn publish<'a>(&'a self, fence: Fence, catalog: &'a Catalog) -> StateFuture<'a, JoinReply>;
+    /// What has a name in both keeps its counters, leases and waiters; sessions learn of it by their next tick. Not
+    /// atomic: where many rows change it takes several calls, of which the last one moves the version.
+    fn publish<'a>(&'a self, fence: Fence, catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let mut reply = JoinReply {
+                status: Status::Stale,
+                ..JoinReply::default()
+            };
+            for step in self.publish_steps(fence, catalog).await? {
+                reply = self.publish_step(&step).await?;
+                if reply.status != Status::Done {
+                    break;
+                }
+            }
+            Ok(reply)
+        })
+    }
+
+    /// The calls of which a publish consists; none if `catalog` does not succeed the one in force.
+    fn publish_steps<'a>(
+        &'a self,
+        fence: Fence,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, Vec<PublishStep>>;
+
+    /// One of them.
+    fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply>;
 
     /// Changes a key's health by what a probe found, or by an operator's word.
     fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply>;

@@ -23,12 +23,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { common, listen } = arguments;
     let Start {
         config,
-        file: _,
+        file,
         recorder,
         shutdown,
     } = start(common, listen, |_| Ok(()))?;
     let options = StartOptions {
         recorder,
+        config_file: Some(file),
         ..StartOptions::default()
     };
     let app = tokio::select! {

@@ -63,7 +63,7 @@ impl Both {
         };
         let coordinator = coordinator_command::prepare(Options {
             config: Arc::new(config.clone()),
-            file,
+            file: file.clone(),
             state: state.clone(),
             recorder: recorder.clone(),
         })?;
@@ -71,6 +71,7 @@ impl Both {
             recorder,
             state,
             admin_routes: coordinator.routes(),
+            config_file: file,
         };
         let app = router_command::join(config, options).await?;
         Ok(Self { app, coordinator })

@@ -24,6 +24,13 @@ pub fn figure(what: &str, value: impl Display, target: impl Display) {
     say(&format!("    {what}: {value} (target {target})"));
 }
 
+/// Prints what was measured for a row of `docs/faults.md`.
+pub fn fault(row: u32, what: &str, value: impl Display, target: impl Display) {
+    say(&format!(
+        "    faults row {row}: {what}: {value} (target {target})"
+    ));
+}
+
 /// Whether the long forms are wanted (`SLUICE_LONG=1`).
 #[expect(
     clippy::disallowed_methods,

@@ -97,6 +97,33 @@ pub async fn run(
     running.join_all().await.into_iter().flatten().collect()
 }
 
+/// Sends `per_second` requests a second for `duration`, whatever becomes of them, to the replicas in turn.
+pub async fn run_at_rate(
+    addresses: &[SocketAddr],
+    per_second: u32,
+    duration: Duration,
+    request: Request,
+) -> Vec<Sample> {
+    let request = Arc::new(request);
+    let began = Instant::now();
+    let interval = Duration::from_secs(1) / per_second;
+    let mut running = JoinSet::new();
+    for turn in 0.. {
+        let due = interval * turn;
+        if due >= duration {
+            break;
+        }
+        tokio::time::sleep_until(began + due).await;
+        let request = Arc::clone(&request);
+        let address = addresses[turn as usize % addresses.len()];
+        running.spawn(async move {
+            let began = Instant::now();
+            Sample::of(request.send(address).await, began)
+        });
+    }
+    running.join_all().await
+}
+
 /// How many samples ended with each status.
 pub fn by_status(samples: &[Sample]) -> BTreeMap<u16, usize> {
     count(samples.iter().map(|sample| sample.status))

@@ -82,6 +82,11 @@ fn render(stats: &Stats, text: &mut String) {
         stats.anomalies,
     );
     page.gauge(
+        "sluice_catalog_version",
+        "Version of the configuration in force that this replica goes by",
+        stats.catalog_version,
+    );
+    page.gauge(
         "sluice_catalog_differs",
         "Whether this replica's file is not the configuration in force",
         u8::from(stats.catalog_differs),

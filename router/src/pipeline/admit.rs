@@ -20,11 +20,14 @@ use crate::pipeline::settle::HeldLease;
 /// Longer than the session lets a store be silent: only what waits in the queue has a deadline of its own.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often one request follows a catalog that moves while it waits.
+const CATALOG_MOVES_MAX: usize = 4;
+
 /// One request's admissions: the first may queue, those of fail-over attempts are granted at once or not at all.
 pub(crate) struct Admission<'a> {
     pipeline: &'a Pipeline,
-    fleet: &'a Fleet,
-    model: &'a Arc<FleetModel>,
+    fleet: Arc<Fleet>,
+    model: Arc<FleetModel>,
     ask: &'a Arc<Ask>,
     claim: Claim,
     tried: Vec<CandidateIndex>,
@@ -33,8 +36,8 @@ pub(crate) struct Admission<'a> {
 impl<'a> Admission<'a> {
     pub(crate) fn new(
         pipeline: &'a Pipeline,
-        fleet: &'a Fleet,
-        model: &'a Arc<FleetModel>,
+        fleet: &Arc<Fleet>,
+        model: &Arc<FleetModel>,
         ask: &'a Arc<Ask>,
         caller: &Caller,
         priority: Priority,
@@ -50,8 +53,8 @@ impl<'a> Admission<'a> {
         };
         Self {
             pipeline,
-            fleet,
-            model,
+            fleet: Arc::clone(fleet),
+            model: Arc::clone(model),
             ask,
             claim,
             tried: Vec::new(),
@@ -74,7 +77,54 @@ impl<'a> Admission<'a> {
         }
     }
 
-    async fn first(&self) -> Result<Lease, Refusal> {
+    /// Asks in the queue, and again where the catalog moved under the claim.
+    async fn first(&mut self) -> Result<Lease, Refusal> {
+        self.follow_catalog();
+        for _ in 0..CATALOG_MOVES_MAX {
+            let answered = self.in_queue().await;
+            let is_dated = match &answered {
+                Ok(lease) => self.model.position(lease.candidate()).is_none(),
+                // What was allowed may be gone, and others come in its place.
+                Err(refusal) => refusal.reason == RefusalReason::Unavailable,
+            };
+            if !is_dated || !self.follow_catalog() {
+                return answered;
+            }
+            if let Ok(lease) = answered {
+                if self.model.position(lease.candidate()).is_some() {
+                    return Ok(lease);
+                }
+                // This replica has no credential for it.
+                lease.settle(Settlement::of(Outcome::Unsent));
+            }
+        }
+        self.in_queue().await
+    }
+
+    /// Goes over to the snapshot of the catalog in force; `false` if it has it already, or the model is gone.
+    fn follow_catalog(&mut self) -> bool {
+        let current = self.pipeline.fleet();
+        if Arc::ptr_eq(&current, &self.fleet) {
+            return false;
+        }
+        let Some(model) = current.model(self.model.name.as_str()).map(Arc::clone) else {
+            return false;
+        };
+        let (before, now) = (self.fleet.catalog(), current.catalog());
+        if !now.succeeds(before) {
+            let callers = self.claim.callers.iter().filter_map(|row| {
+                let row = before.rows.get(row.position())?;
+                now.row_index(row.kind, &row.name)
+            });
+            self.claim.callers = callers.collect();
+        }
+        self.claim.model = model.index;
+        self.claim.allow = rank::first_choice(&model);
+        (self.fleet, self.model) = (current, model);
+        true
+    }
+
+    async fn in_queue(&self) -> Result<Lease, Refusal> {
         let patience = self.pipeline.config.queue.timeout;
         if patience.is_zero() {
             return self.at_once(self.claim.allow.clone()).await;
@@ -102,7 +152,7 @@ impl<'a> Admission<'a> {
             reason: RefusalReason::Unavailable,
             retry_after: Duration::from_secs(1),
         };
-        for allow in rank::next_choices(self.model, &self.tried) {
+        for allow in rank::next_choices(&self.model, &self.tried) {
             match self.at_once(Some(allow)).await {
                 Err(refusal) => refused = refusal,
                 granted => return granted,
@@ -138,7 +188,7 @@ impl<'a> Admission<'a> {
         };
         Ok(HeldLease::new(
             lease,
-            Arc::clone(self.model),
+            Arc::clone(&self.model),
             position,
             Arc::clone(self.ask),
             Arc::clone(&self.pipeline.counter),
@@ -173,7 +223,7 @@ impl<'a> Admission<'a> {
             scope: found.kind,
             name: found.name.clone(),
             kind,
-            limit: limit_of(self.fleet, row, kind)?,
+            limit: limit_of(&self.fleet, row, kind)?,
             is_callers: self.claim.callers.contains(&row),
         })
     }

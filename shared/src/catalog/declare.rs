@@ -23,11 +23,30 @@ impl Catalog {
 
     /// The catalog of `config` as the successor of `previous`: what has a name in both keeps its index and its rings.
     ///
-    /// What is gone keeps its index too, unused, so that no counter is ever taken for another's.
+    /// What is gone keeps its index too, retired, so that no counter is ever taken for another's.
     pub fn succeed(config: &Config, previous: &Self) -> Self {
         let mut catalog = Builder::after(previous).build(config);
         catalog.hash = Self::declare(config).hash;
         catalog
+    }
+
+    /// Whether every index of `other` means the same here: this catalog succeeds it, or is it.
+    pub fn succeeds(&self, other: &Self) -> bool {
+        let is_same_row =
+            |(mine, theirs): (&Row, &Row)| (mine.kind, &mine.name) == (theirs.kind, &theirs.name);
+        let is_same_candidate =
+            |(mine, theirs): (&Candidate, &Candidate)| mine.takes_the_same(theirs);
+        let is_same_model = |(mine, theirs): (&Model, &Model)| mine.name == theirs.name;
+        self.rows.len() >= other.rows.len()
+            && self.candidates.len() >= other.candidates.len()
+            && self.models.len() >= other.models.len()
+            && self.rows.iter().zip(&other.rows).all(is_same_row)
+            && self
+                .candidates
+                .iter()
+                .zip(&other.candidates)
+                .all(is_same_candidate)
+            && self.models.iter().zip(&other.models).all(is_same_model)
     }
 
     pub fn model_index(&self, name: &str) -> Option<ModelIndex> {
@@ -61,11 +80,19 @@ impl Catalog {
     }
 }
 
+impl Candidate {
+    /// Whether both are the same pair, and a lease of either takes the same rows.
+    fn takes_the_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.key == other.key && self.scopes == other.scopes
+    }
+}
+
 /// A catalog under construction.
 struct Builder {
     catalog: Catalog,
     rows: HashMap<(ScopeKind, String), RowIndex>,
-    candidates: HashMap<String, CandidateIndex>,
+    /// All of a name: it has as many as there were sets of rows that its leases took.
+    candidates: HashMap<String, Vec<CandidateIndex>>,
     models: HashMap<ModelName, ModelIndex>,
 }
 
@@ -73,18 +100,24 @@ impl Builder {
     fn after(previous: &Catalog) -> Self {
         let mut catalog = previous.clone();
         catalog.version += 1;
+        for row in &mut catalog.rows {
+            row.is_retired = true;
+        }
         for model in &mut catalog.models {
-            model.candidates.clear();
+            model.retired.append(&mut model.candidates);
+            model.retired.sort_unstable();
+        }
+        let mut candidates: HashMap<String, Vec<CandidateIndex>> = HashMap::new();
+        for (candidate, index) in catalog.candidates.iter().zip(0..) {
+            let same_name = candidates.entry(candidate.name.clone()).or_default();
+            same_name.push(CandidateIndex(index));
         }
         Self {
             rows: (0..)
                 .zip(&catalog.rows)
                 .map(|(i, row)| ((row.kind, row.name.clone()), RowIndex(i)))
                 .collect(),
-            candidates: (0..)
-                .zip(&catalog.candidates)
-                .map(|(i, it)| (it.name.clone(), CandidateIndex(i)))
-                .collect(),
+            candidates,
             models: (0..)
                 .zip(&catalog.models)
                 .map(|(i, model)| (model.name.clone(), ModelIndex(i)))
@@ -152,25 +185,37 @@ impl Builder {
                 candidates.push(self.candidate(candidate));
             }
         }
-        let declared = Model {
+        let mut declared = Model {
             name: model.name.clone(),
             strategy: model.strategy,
             exclusive: model.exclusive,
             candidates,
+            retired: Vec::new(),
         };
         match self.models.get(&model.name) {
-            Some(index) => self.catalog.models[index.position()] = declared,
+            Some(index) => {
+                let slot = &mut self.catalog.models[index.position()];
+                declared.retired = std::mem::take(&mut slot.retired);
+                declared
+                    .retired
+                    .retain(|retired| !declared.candidates.contains(retired));
+                *slot = declared;
+            }
             None => self.catalog.models.push(declared),
         }
     }
 
     fn candidate(&mut self, candidate: Candidate) -> CandidateIndex {
-        if let Some(&index) = self.candidates.get(&candidate.name) {
+        let same_name = self.candidates.entry(candidate.name.clone()).or_default();
+        let known = same_name
+            .iter()
+            .find(|index| self.catalog.candidates[index.position()].takes_the_same(&candidate));
+        if let Some(&index) = known {
             self.catalog.candidates[index.position()] = candidate;
             return index;
         }
         let index = CandidateIndex(index_of(self.catalog.candidates.len()));
-        self.candidates.insert(candidate.name.clone(), index);
+        same_name.push(index);
         self.catalog.candidates.push(candidate);
         index
     }
@@ -212,6 +257,7 @@ impl Builder {
             slots_max: limits.concurrency.unwrap_or(0),
             windows,
             credential: String::new(),
+            is_retired: false,
         };
         if let Some(index) = known {
             self.catalog.rows[index.position()] = row;

@@ -14,7 +14,7 @@ pub struct PoolKeys(Vec<String>);
 impl PoolKeys {
     pub fn new(n_models: usize) -> Self {
         let fixed = [
-            "meta", "rows", "held", "sessions", "expiry", "windows", "waiters", "mail",
+            "meta", "rows", "held", "sessions", "expiry", "windows", "waiters", "mail", "leader",
         ];
         let queues = (0..n_models).map(|model| format!("{PREFIX}queue:{model}"));
         Self(
@@ -31,7 +31,7 @@ impl PoolKeys {
     }
 
     pub fn queues(&self) -> &[String] {
-        &self.0[8..]
+        &self.0[9..]
     }
 }
 
@@ -69,6 +69,7 @@ mod tests {
         let keys = PoolKeys::new(2);
 
         assert_eq!(keys.all()[0], "sluice:1:{main}:meta");
+        assert_eq!(keys.all()[8], "sluice:1:{main}:leader");
         assert_eq!(
             keys.queues(),
             ["sluice:1:{main}:queue:0", "sluice:1:{main}:queue:1"]

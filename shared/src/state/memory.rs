@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::pool::{Difference, Leader, Pool, ServerClock};
+use super::pool::{CHANGES_MAX, Difference, Leader, Pool, ServerClock};
 use super::protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, PublishStep,
+    TickReply,
 };
 use super::view::View;
-use super::{SharedState, StateError, StateFuture, WakeUp};
+use super::{SharedState, StateFuture, WakeUp};
 use crate::catalog::Catalog;
 use crate::ids::{Fence, SessionId};
 use crate::time::Clock;
@@ -68,6 +69,12 @@ impl MemoryState {
         }
     }
 
+    /// The fence of who leads now, and whether somebody does.
+    fn leader_mark(&self) -> (Fence, bool) {
+        let leadership = self.lock_leader().look(self.clock.now_ms());
+        (leadership.fence, !leadership.owner.is_empty())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,7 +113,8 @@ impl SharedState for MemoryState {
         Box::pin(async move {
             self.listen(&boot.session, None, wake_ups);
             let mut pool = self.lock();
-            let mut reply = pool.boot(&self.now(), boot, catalog);
+            let (_, has_leader) = self.leader_mark();
+            let mut reply = pool.boot(&self.now(), has_leader, boot, catalog);
             pool.end_learning();
             reply.learning_until = 0;
             Ok((reply, pool.catalog().clone()))
@@ -157,29 +165,56 @@ impl SharedState for MemoryState {
     }
 
     fn lead<'a>(&'a self, candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
-        Box::pin(async move { Ok(self.lock_leader().apply(self.clock.now_ms(), candidacy)) })
+        Box::pin(async move {
+            // Nobody takes over between a write's look at the leader and the write.
+            let _pool = self.lock();
+            Ok(self.lock_leader().apply(self.clock.now_ms(), candidacy))
+        })
     }
 
     fn leader(&self) -> StateFuture<'_, Leadership> {
         Box::pin(async move { Ok(self.lock_leader().look(self.clock.now_ms())) })
     }
 
-    fn publish<'a>(&'a self, _fence: Fence, _catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { Err(StateError::Refused("`publish` is not built yet".into())) })
+    fn publish_steps<'a>(
+        &'a self,
+        fence: Fence,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, Vec<PublishStep>> {
+        Box::pin(async move { Ok(self.lock().publish_steps(fence, catalog, CHANGES_MAX)) })
     }
 
-    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+    fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
         Box::pin(async move {
             let (reply, mail) = {
                 let mut pool = self.lock();
-                (pool.judge(&self.now(), judgement), pool.take_posted())
+                let (leader, _) = self.leader_mark();
+                let reply = pool.publish(&self.now(), leader, step);
+                (reply, pool.take_posted())
             };
             self.wake(mail);
             Ok(reply)
         })
     }
 
-    fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
-        Box::pin(async move { Ok((JoinReply::default(), self.lock().audit(&self.now()))) })
+    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let (reply, mail) = {
+                let mut pool = self.lock();
+                let (leader, _) = self.leader_mark();
+                let reply = pool.judge(&self.now(), leader, judgement);
+                (reply, pool.take_posted())
+            };
+            self.wake(mail);
+            Ok(reply)
+        })
+    }
+
+    fn audit(&self, fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
+        Box::pin(async move {
+            let mut pool = self.lock();
+            let (leader, _) = self.leader_mark();
+            Ok(pool.audit(&self.now(), leader, fence))
+        })
     }
 }

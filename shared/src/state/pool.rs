@@ -11,6 +11,7 @@ mod dump;
 mod health;
 mod judge;
 mod leader;
+mod publish;
 mod queue;
 mod retries;
 mod session;
@@ -26,6 +27,7 @@ pub use audit::Difference;
 pub use clock::ServerClock;
 pub use dump::{Dump, DumpError};
 pub use leader::Leader;
+pub use publish::CHANGES_MAX;
 
 use crate::catalog::Catalog;
 use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::LimitKind;
+use crate::catalog::{Catalog, LimitKind, Row};
 use crate::ids::{CandidateIndex, Fence, ModelIndex, ReplicaName, RowIndex, SessionId, Ticket};
 use crate::lease::{Outcome, Purpose, Remaining, Reported};
 
@@ -395,6 +395,27 @@ pub struct JoinReply {
     /// See [`TickReply::base`].
     pub base: u64,
     pub learning_until: i64,
+}
+
+/// One call of a publish: the rows that it changes; the last one carries the catalog too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PublishStep {
+    pub fence: Fence,
+    /// The start of the server, and the catalog in force, that it was made for.
+    pub generation: i64,
+    pub base: u64,
+    /// Buckets that the window string holds from now on.
+    pub buckets: u32,
+    pub rows: Vec<RowChange>,
+    pub catalog: Option<Catalog>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowChange {
+    pub index: RowIndex,
+    pub row: Row,
+    /// A key whose credential changed: what is known of its health is forgotten.
+    pub is_other_key: bool,
 }
 
 /// Asks for the leadership, or renews it.

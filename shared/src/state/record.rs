@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 
 use super::pool::Difference;
 use super::protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, Status, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, PublishStep, Status,
+    TickReply,
 };
 use super::replay::Recorded;
 use super::view::View;
@@ -112,8 +113,23 @@ impl SharedState for Recording {
         self.state.leader()
     }
 
-    fn publish<'a>(&'a self, fence: Fence, catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
-        self.state.publish(fence, catalog)
+    fn publish_steps<'a>(
+        &'a self,
+        fence: Fence,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, Vec<PublishStep>> {
+        self.state.publish_steps(fence, catalog)
+    }
+
+    fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let reply = self.state.publish_step(step).await?;
+            self.write(reply.status, || Recorded::Publish {
+                step: step.clone(),
+                reply: reply.clone(),
+            });
+            Ok(reply)
+        })
     }
 
     fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {

@@ -17,9 +17,9 @@ use connection::{Held, sentence};
 pub use scripts::{Script, Scripts, TestClock};
 
 use super::keys::{self, PoolKeys};
-use super::pool::{Difference, Dump, Pool, ServerClock};
+use super::pool::{CHANGES_MAX, Difference, Dump, Pool, ServerClock};
 use super::protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, PublishStep, TickReply,
 };
 use super::view::View;
 use super::{SharedState, StateError, StateFuture, WakeUp};
@@ -330,8 +330,44 @@ impl SharedState for RedisState {
         })
     }
 
-    fn publish<'a>(&'a self, _fence: Fence, _catalog: &'a Catalog) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { Err(StateError::Refused("`publish` is not built yet".into())) })
+    fn publish_steps<'a>(
+        &'a self,
+        fence: Fence,
+        catalog: &'a Catalog,
+    ) -> StateFuture<'a, Vec<PublishStep>> {
+        Box::pin(async move {
+            let (pool, _) = self.snapshot().await?;
+            Ok(pool.publish_steps(fence, catalog, CHANGES_MAX))
+        })
+    }
+
+    fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let PublishStep {
+                fence,
+                generation,
+                base,
+                buckets,
+                rows,
+                catalog,
+            } = step;
+            // The catalog in force decides how many queues there are until the last call.
+            let n_models = match catalog {
+                Some(catalog) => catalog.models.len(),
+                None => self.stored_catalog().await?.models.len(),
+            };
+            let blob = catalog.as_ref().map(pack).transpose()?.unwrap_or_default();
+            let arguments: [&dyn Argument; 6] = [
+                &fence.0,
+                generation,
+                base,
+                &pack(&(buckets, rows))?,
+                &blob,
+                &keys::channel_prefix(),
+            ];
+            self.call(&self.scripts.publish, &PoolKeys::new(n_models), &arguments)
+                .await
+        })
     }
 
     fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
@@ -342,11 +378,10 @@ impl SharedState for RedisState {
         })
     }
 
-    fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
+    fn audit(&self, fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
         Box::pin(async move {
             let keys = PoolKeys::new(self.stored_catalog().await?.models.len());
-            let differences = self.call(&self.scripts.audit, &keys, &[]).await?;
-            Ok((JoinReply::default(), differences))
+            self.call(&self.scripts.audit, &keys, &[&fence.0]).await
         })
     }
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pool::{Difference, Pool, ServerClock};
-use super::protocol::{Assert, Boot, JoinReply, Judgement, Operations, TickReply};
+use super::protocol::{Assert, Boot, JoinReply, Judgement, Operations, PublishStep, TickReply};
 use crate::catalog::Catalog;
 use crate::ids::{Fence, SessionId};
 
@@ -42,6 +42,8 @@ pub enum Recorded {
         reply: JoinReply,
         differences: Vec<Difference>,
     },
+    /// One call of a publish.
+    Publish { step: PublishStep, reply: JoinReply },
 }
 
 impl Recorded {
@@ -52,7 +54,8 @@ impl Recorded {
             | Self::Assert { reply, .. }
             | Self::Bye { reply, .. }
             | Self::Judge { reply, .. }
-            | Self::Audit { reply, .. } => reply.tick,
+            | Self::Audit { reply, .. }
+            | Self::Publish { reply, .. } => reply.tick,
             Self::Tick { reply, .. } => reply.tick,
         }
     }
@@ -63,7 +66,8 @@ impl Recorded {
             | Self::Assert { reply, .. }
             | Self::Bye { reply, .. }
             | Self::Judge { reply, .. }
-            | Self::Audit { reply, .. } => (reply.wall, reply.generation),
+            | Self::Audit { reply, .. }
+            | Self::Publish { reply, .. } => (reply.wall, reply.generation),
             Self::Tick { reply, .. } => (reply.wall, reply.generation),
         };
         // Whatever the server's run was called: it is another one when the generation is.
@@ -89,7 +93,11 @@ pub fn replay(mut recorded: Vec<Recorded>) -> Result<usize, String> {
                 boot,
                 catalog,
                 reply,
-            } => same(&pool.boot(&clock, boot, catalog), reply),
+            } => {
+                // It tells the catalog that was agreed on: what a leader kept out is not in a recording.
+                let has_leader = false;
+                same(&pool.boot(&clock, has_leader, boot, catalog), reply)
+            }
             Recorded::Assert {
                 assert,
                 catalog,
@@ -97,19 +105,34 @@ pub fn replay(mut recorded: Vec<Recorded>) -> Result<usize, String> {
             } => same(&pool.assert(&clock, assert, catalog), reply),
             Recorded::Bye { session, reply } => same(&pool.bye(&clock, session), reply),
             Recorded::Judge { judgement, reply } => {
-                let expected = pool.judge(&clock, judgement);
+                let expected = pool.judge(&clock, Fence::NONE, judgement);
                 pool.take_posted();
                 same(&expected, reply)
             }
-            Recorded::Audit { differences, .. } => same(&pool.audit(&clock), differences),
+            Recorded::Audit {
+                fence,
+                reply,
+                differences,
+            } => {
+                // Who led is in no recording: what was fenced was not recorded either.
+                let expected = pool.audit(&clock, Fence::NONE, *fence);
+                same(&expected, &(reply.clone(), differences.clone()))
+            }
+            Recorded::Publish { step, reply } => {
+                let expected = pool.publish(&clock, Fence::NONE, step);
+                pool.take_posted();
+                same(&expected, reply)
+            }
             Recorded::Tick {
                 session,
                 seq,
-                version,
+                version: _,
                 operations,
                 reply,
             } => {
-                let expected = pool.tick(&clock, session, *seq, *version, operations);
+                // A reply that was lost is told again, with the catalog that came in force meanwhile.
+                let version = pool.catalog().version;
+                let expected = pool.tick(&clock, session, *seq, version, operations);
                 pool.take_posted();
                 same(&expected, reply)
             }

@@ -6,10 +6,12 @@
 mod actor;
 mod answers;
 mod batch;
+mod catalog;
 mod lease;
 mod memory;
 mod recovery;
 mod stats;
+mod translate;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,6 +78,8 @@ pub struct Session {
 struct Common {
     state: Arc<dyn SharedState>,
     catalog: Mutex<Arc<Catalog>>,
+    /// The hash of what this replica's configuration declares.
+    declared: Mutex<String>,
     tickets: AtomicU64,
     /// When the last tick that succeeded was sent, by [`boot_time_ms`].
     last_sent_ms: AtomicU64,
@@ -139,23 +143,22 @@ impl Session {
         };
         if agreed.hash != catalog.hash {
             tracing::warn!(
-                "This configuration differs from the one in force in the state store, which stays in force until all \
-                 routers have stopped"
+                "This configuration differs from the one in force in the state store, which stays in force until a \
+                 coordinator publishes another one, or all routers have stopped"
             );
         }
 
         let agreed = Arc::new(agreed);
+        let declared = catalog.hash;
         let common = Arc::new(Common {
             state,
             catalog: Mutex::new(Arc::clone(&agreed)),
+            declared: Mutex::new(declared),
             tickets: AtomicU64::new(0),
             last_sent_ms: AtomicU64::new(sent_ms),
             is_ready: AtomicBool::new(false),
             fences: watch::Sender::new(0),
-            stats: Mutex::new(Stats {
-                catalog_differs: agreed.hash != catalog.hash,
-                ..Stats::default()
-            }),
+            stats: Mutex::default(),
         });
         let (commands, received) = mpsc::unbounded_channel();
         let session = Self { commands, common };
@@ -221,6 +224,16 @@ impl Session {
         )
     }
 
+    /// Says what this replica's configuration declares from now on; what is in force is not changed by that.
+    pub fn declare(&self, catalog: &Catalog) {
+        let mut declared = self
+            .common
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        declared.clone_from(&catalog.hash);
+    }
+
     /// The one quota view.
     ///
     /// # Errors
@@ -232,11 +245,22 @@ impl Session {
 
     /// What this replica has done and seen, for metrics.
     pub fn stats(&self) -> Stats {
-        self.common
+        let in_force = self.catalog();
+        let declared = self
+            .common
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let stats = self
+            .common
             .stats
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .unwrap_or_else(PoisonError::into_inner);
+        Stats {
+            catalog_version: in_force.version,
+            catalog_differs: in_force.hash != *declared,
+            ..stats.clone()
+        }
     }
 
     /// Leaves the cluster: whoever waits is refused with `Draining`. Leases that still run are left to their expiry.

@@ -28,7 +28,19 @@ pub(crate) struct Tally {
     pub(crate) restarts: u64,
     pub(crate) flushes: u64,
     pub(crate) recatalogued: u64,
+    pub(crate) published: u64,
+    pub(crate) broken_off: u64,
+    pub(crate) kept_out: u64,
     pub(crate) dumps: u64,
+}
+
+/// The leader's record: fence, end and the wall clock at which it was written.
+#[derive(Clone, Copy, Debug, Default)]
+struct Leader {
+    fence: u64,
+    until: i64,
+    now: i64,
+    wall: i64,
 }
 
 pub(crate) struct Comparison {
@@ -42,8 +54,12 @@ pub(crate) struct Comparison {
     seed: u64,
     tickets: u64,
     sessions: u64,
+    /// Who leads the coordinators.
+    leader: Leader,
     members: Vec<Member>,
     dead: Vec<Member>,
+    /// Ticks for which time flies.
+    rush: u32,
     pub(crate) tally: Tally,
 }
 
@@ -69,8 +85,10 @@ impl Comparison {
             seed,
             tickets: 0,
             sessions: 0,
+            leader: Leader::default(),
             members: Vec::new(),
             dead: Vec::new(),
+            rush: 0,
             tally: Tally::default(),
         }
     }
@@ -92,7 +110,15 @@ impl Comparison {
     }
 
     fn pass_time(&mut self) {
+        if self.rng.f32() < 0.006 {
+            self.rush = 28;
+        }
         let step = match self.rng.f32() {
+            // Past an ejection, in steps that the bounded clock follows.
+            _ if self.rush > 0 => {
+                self.rush -= 1;
+                1_200
+            }
             x if x < 0.97 => [0, 1, 5, 50, 300][self.rng.usize(..5)],
             _ => [1_500, 3_600_000, -50_000, 70_000, 7_000][self.rng.usize(..5)],
         };
@@ -123,21 +149,26 @@ impl Comparison {
             self.tally.flushes += 1;
             self.catalog = self.pool.catalog().clone();
             self.pool = Pool::default();
-            let client = redis::Client::open(self.url.as_str()).unwrap();
-            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-            redis::cmd("FLUSHDB")
-                .exec_async(&mut connection)
-                .await
-                .unwrap();
+            self.leader = Leader::default();
+            self.command(&redis::cmd("FLUSHDB")).await;
+        }
+        if self.rng.f32() < 0.004 {
+            self.elect().await;
+        }
+        if self.rng.f32() < 0.006 && self.pool.catalog().version > 0 {
+            self.publish().await?;
         }
         if self.rng.f32() < 0.002 {
+            let fence = Fence(self.rng.u64(..self.leader.fence + 2));
             let audited = self
                 .redis
-                .audit(Fence::NONE)
+                .audit(fence)
                 .await
                 .map_err(|error| error.to_string())?;
-            let expected = self.pool.audit(&self.clock());
-            self.same("audit", &audited.1, &expected)?;
+            let expected = self
+                .pool
+                .audit(&self.clock(), Fence(self.leader.fence), fence);
+            self.same("audit", &audited, &expected)?;
         }
         if self.rng.f32() < 0.2 {
             self.judge().await?;
@@ -170,22 +201,125 @@ impl Comparison {
             .scopes
             .iter()
             .map(|scope| scope.health.as_ref().map_or(0, |health| health.version));
-        let judgement = world::judgement(&mut self.rng, &versions.collect::<Vec<_>>());
+        let mut judgement = world::judgement(&mut self.rng, &versions.collect::<Vec<_>>());
+        judgement.fence = [
+            Fence::NONE,
+            Fence(self.leader.fence),
+            Fence(self.leader.fence.saturating_sub(1)),
+        ][self.rng.usize(..3)];
         let found = self
             .redis
             .judge(&judgement)
             .await
             .map_err(|error| error.to_string())?;
-        let expected = self.pool.judge(&self.clock(), &judgement);
+        let expected = self
+            .pool
+            .judge(&self.clock(), Fence(self.leader.fence), &judgement);
         self.pool.take_posted();
         self.same("judge", &found, &expected)?;
         self.tally.statuses[usize::from(u8::from(expected.status))] += 1;
         Ok(())
     }
 
+    async fn command(&self, command: &redis::Cmd) {
+        let client = redis::Client::open(self.url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        command.exec_async(&mut connection).await.unwrap();
+    }
+
+    /// Another leader, for a while.
+    async fn elect(&mut self) {
+        let (now, wall) = (self.rng.i64(..1_000_000), self.clock().wall);
+        self.leader = Leader {
+            fence: self.leader.fence + 1,
+            until: now + [-1, 1_000, 6_000][self.rng.usize(..3)],
+            now,
+            wall,
+        };
+        let Leader {
+            fence, until, now, ..
+        } = self.leader;
+        let mut record = redis::cmd("HSET");
+        record.arg("sluice:1:{main}:leader");
+        record.arg("fence").arg(fence).arg("until").arg(until);
+        record.arg("now").arg(now).arg("wall").arg(wall);
+        self.command(&record).await;
+    }
+
+    fn has_leader(&self) -> bool {
+        let Leader {
+            fence,
+            until,
+            now,
+            wall,
+        } = self.leader;
+        fence > 0 && until > now + (self.clock().wall - wall).clamp(0, 2_000)
+    }
+
+    /// A successor in one or several calls, with ticks between them; some are sent twice, some publishes break off.
+    async fn publish(&mut self) -> Result<(), String> {
+        let before = self.config.lock().unwrap().clone();
+        let config = world::successor(&mut self.rng, &before);
+        let mut catalog = Catalog::succeed(&config, self.pool.catalog());
+        if self.rng.f32() < 0.05 {
+            catalog.version += 1;
+        }
+        let fence = Fence(
+            self.rng
+                .u64(self.leader.fence.saturating_sub(1)..self.leader.fence + 2),
+        );
+        let whole = self
+            .redis
+            .publish_steps(fence, &catalog)
+            .await
+            .map_err(|error| error.to_string())?;
+        let expected = self.pool.publish_steps(fence, &catalog, 128);
+        self.same("publish steps", &whole, &expected)?;
+        let changes_max = [1, 3, 7, 128][self.rng.usize(..4)];
+        for mut step in self.pool.publish_steps(fence, &catalog, changes_max) {
+            if self.rng.f32() < 0.03 {
+                step.base += 1;
+            }
+            let mut status = Status::Done;
+            for sent in 0..1 + self.rng.usize(..4) / 3 {
+                let found = self
+                    .redis
+                    .publish_step(&step)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let leader = Fence(self.leader.fence);
+                let expected = self.pool.publish(&self.clock(), leader, &step);
+                self.pool.take_posted();
+                self.same("publish", &found, &expected)?;
+                self.tally.statuses[usize::from(u8::from(found.status))] += 1;
+                if sent == 0 {
+                    status = found.status;
+                }
+            }
+            self.compare_state().await?;
+            if status != Status::Done {
+                break;
+            }
+            if self.rng.f32() < 0.05 {
+                self.tally.broken_off += 1;
+                break;
+            }
+            if step.catalog.is_none() {
+                self.pass_time();
+                self.tick().await?;
+            }
+        }
+        if self.pool.catalog().hash == catalog.hash {
+            *self.config.lock().unwrap() = config;
+            self.tally.published += 1;
+        }
+        Ok(())
+    }
+
     /// Everybody dies; the next to boot brings other limits.
     async fn recatalogue(&mut self) -> Result<(), String> {
         self.tally.recatalogued += 1;
+        let before = self.config.lock().unwrap().clone();
         let config = world::config(&mut self.rng);
         *self.config.lock().unwrap() = config;
         self.members.clear();
@@ -197,6 +331,11 @@ impl Comparison {
             self.members.clear();
         }
         self.clock.lock().unwrap().0 += 2_000;
+        if self.pool.catalog().hash != Catalog::declare(&self.config.lock().unwrap()).hash {
+            // A leader lives, whose catalog it may be.
+            self.tally.kept_out += 1;
+            *self.config.lock().unwrap() = before;
+        }
         for replica in 0..3 {
             self.boot(format!("replica-{replica}")).await?;
         }
@@ -221,7 +360,8 @@ impl Comparison {
                 .boot(&boot, &declared, &wake_ups)
                 .await
                 .map_err(|error| error.to_string())?;
-            let expected = self.pool.boot(&self.clock(), &boot, &offered);
+            let has_leader = self.has_leader();
+            let expected = self.pool.boot(&self.clock(), has_leader, &boot, &offered);
             self.same("boot", &found.0, &expected)?;
             self.same("catalog", &found.1, self.pool.catalog())?;
             self.tally.statuses[usize::from(u8::from(expected.status))] += 1;
@@ -255,10 +395,9 @@ impl Comparison {
             _ => {
                 member.seq += 1;
                 let callers = world::caller_rows(&catalog);
-                let models = u32::try_from(catalog.models.len()).unwrap();
                 let sent = (
                     member.seq,
-                    member.batch(&mut self.rng, &mut self.tickets, &callers, models),
+                    member.batch(&mut self.rng, &mut self.tickets, &callers, &catalog),
                 );
                 member.sent = Some(sent.clone());
                 sent
@@ -441,7 +580,7 @@ impl Comparison {
 
 #[tokio::test]
 async fn scripts_and_machine_agree_over_a_hundred_thousand_random_ticks() {
-    let seeds: u64 = 20;
+    let seeds: u64 = std::env::var("SEEDS").map_or(20, |s| s.parse().unwrap());
     let server = RedisServer::start();
     let mut total = Tally::default();
     for seed in 0..seeds {
@@ -480,6 +619,9 @@ impl Tally {
         self.restarts += other.restarts;
         self.flushes += other.flushes;
         self.recatalogued += other.recatalogued;
+        self.published += other.published;
+        self.broken_off += other.broken_off;
+        self.kept_out += other.kept_out;
         self.dumps += other.dumps;
         for (sum, n) in self.rejected.iter_mut().zip(other.rejected) {
             *sum += n;

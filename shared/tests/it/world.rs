@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use fastrand::Rng;
-use shared::catalog::{Limits, ScopeKind, Strategy};
+use shared::catalog::{Catalog, Limits, ScopeKind, Strategy};
 use shared::config::{
     ClientKey, Config, Dialect, Health, Key, LogFormat, Model, Provider, Queue, Retries,
     ServerLimits, StateStore, Telemetry, Timeouts, Upstream,
@@ -157,6 +157,80 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
     }
 }
 
+/// Another configuration that has most of its names in common with `before`.
+pub(crate) fn successor(rng: &mut Rng, before: &Config) -> Config {
+    let mut config = before.clone();
+    for provider in &mut config.providers {
+        if rng.f32() < 0.3 {
+            provider.limits = if rng.bool() {
+                Limits::default()
+            } else {
+                limits(rng)
+            };
+        }
+        if rng.f32() < 0.3 && provider.keys.len() > 1 {
+            let removed = rng.usize(..provider.keys.len());
+            provider.keys.remove(removed);
+        }
+        if rng.f32() < 0.3 {
+            // Few names: what was removed comes back.
+            let name = format!("{}-{}", provider.name, rng.u32(..4));
+            if provider.keys.iter().all(|key| key.name.as_str() != name) {
+                let mut key = provider.keys[0].clone();
+                key.name = name.as_str().into();
+                provider.keys.push(key);
+            }
+        }
+        for key in &mut provider.keys {
+            if rng.f32() < 0.3 {
+                key.limits = limits(rng);
+                key.weight = [1.0, 2.0, 5.0][rng.usize(..3)];
+            }
+            if rng.f32() < 0.1 {
+                key.secret = Secret::new(format!("secret-{}", rng.u32(..)));
+            }
+        }
+    }
+    let known = before.models[0].clone();
+    if rng.f32() < 0.4 && config.models.len() > 3 {
+        let removed = rng.usize(..config.models.len());
+        config.models.remove(removed);
+    }
+    if rng.f32() < 0.4 {
+        let name = format!("model-{}", rng.u32(..9));
+        if config
+            .models
+            .iter()
+            .all(|model| model.name.as_str() != name)
+        {
+            config.models.push(Model {
+                name: name.as_str().into(),
+                strategy: Strategy::ALL[rng.usize(..Strategy::ALL.len())],
+                exclusive: false,
+                ..known
+            });
+        }
+    }
+    for model in &mut config.models {
+        if rng.f32() < 0.15 {
+            model.limits = limits(rng);
+        }
+        for upstream in &mut model.upstreams {
+            if rng.f32() < 0.15 {
+                upstream.limits = limits(rng);
+                upstream.weight = [1.0, 3.0][rng.usize(..2)];
+            }
+        }
+    }
+    for client_key in &mut config.client_keys {
+        if rng.f32() < 0.3 {
+            client_key.limits.tpm = [None, Some(4_000), Some(9_000)][rng.usize(..3)];
+        }
+    }
+    config.queue.max_length = rng.u32(8..16);
+    config
+}
+
 fn provider(name: &str) -> Provider {
     Provider {
         name: name.into(),
@@ -225,8 +299,10 @@ impl Member {
         rng: &mut Rng,
         tickets: &mut u64,
         callers: &[RowIndex],
-        n_models: u32,
+        catalog: &Catalog,
     ) -> Operations {
+        let n_models = u32::try_from(catalog.models.len()).unwrap();
+        let n_candidates = u32::try_from(catalog.candidates.len()).unwrap();
         let mut operations = Operations::default();
         // Some requests outlive every window, most are short.
         let ending: Vec<Ticket> = self
@@ -258,7 +334,7 @@ impl Member {
         if rng.f32() < 0.005 {
             operations.releases.push(Release {
                 model: ModelIndex(rng.u32(..n_models + 1)),
-                candidate: CandidateIndex(rng.u32(..30)),
+                candidate: CandidateIndex(rng.u32(..n_candidates + 5)),
                 callers: Vec::new(),
                 reserved: 10,
                 granted_at: 0,
@@ -302,7 +378,9 @@ impl Member {
                     .copied()
                     .collect(),
                 allow: if rng.f32() < 0.15 {
-                    vec![CandidateIndex(rng.u32(..8)), CandidateIndex(rng.u32(..8))]
+                    (0..3)
+                        .map(|_| CandidateIndex(rng.u32(..n_candidates)))
+                        .collect()
                 } else {
                     Vec::new()
                 },
@@ -316,7 +394,7 @@ impl Member {
                     ..acquire
                 },
                 probe @ (2 | 3) => Acquire {
-                    allow: vec![CandidateIndex(rng.u32(..20))],
+                    allow: vec![any_candidate(rng, catalog, acquire.model)],
                     no_queue: true,
                     purpose: PurposeCode(probe),
                     ..acquire
@@ -387,7 +465,7 @@ impl Member {
 }
 
 /// The rows that client keys are charged to.
-pub(crate) fn caller_rows(catalog: &shared::catalog::Catalog) -> Vec<RowIndex> {
+pub(crate) fn caller_rows(catalog: &Catalog) -> Vec<RowIndex> {
     ["small", "fast"]
         .into_iter()
         .filter_map(|name| catalog.row_index(ScopeKind::ClientKey, name))
@@ -434,5 +512,14 @@ pub(crate) fn judgement(rng: &mut Rng, versions: &[u64]) -> Judgement {
         row: RowIndex(u32::try_from(row).unwrap()),
         version: [None, Some(seen), Some(seen + rng.u64(..2))][rng.usize(..3)],
         verdict,
+    }
+}
+
+/// Mostly one that the model has.
+fn any_candidate(rng: &mut Rng, catalog: &Catalog, model: ModelIndex) -> CandidateIndex {
+    let own = catalog.models.get(model.position());
+    match own.map(|model| model.candidates.as_slice()) {
+        Some(own) if !own.is_empty() && rng.f32() < 0.9 => own[rng.usize(..own.len())],
+        _ => CandidateIndex(rng.u32(..20)),
     }
 }

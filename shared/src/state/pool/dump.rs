@@ -93,11 +93,15 @@ impl Pool {
         };
         let meta = read_meta(meta)?;
         let catalog: Catalog = unpack("meta.catalog", catalog)?;
+        if dump.rows.len() < catalog.rows.len() {
+            return Err(DumpError::Missing("rows"));
+        }
+        // While a catalog is being published, there are rows that the catalog does not know yet.
         let rows = (0..)
-            .zip(&catalog.rows)
-            .map(|(index, row)| {
+            .take(dump.rows.len())
+            .map(|index| {
                 let packed = dump.rows.get(&index).ok_or(DumpError::Missing("rows"))?;
-                read_row(&unpack("rows", packed)?, &row.windows, &dump.windows)
+                read_row(&unpack("rows", packed)?, &dump.windows)
             })
             .collect::<Result<_, _>>()?;
 
@@ -253,7 +257,7 @@ fn read_session(bytes: &[u8]) -> Result<(u64, Option<TickReply>, ReplicaName), D
 }
 
 /// A row: slots, in use, grants, its health or `false`, then its windows.
-fn read_row(fields: &rmpv::Value, windows: &[Window], rings: &[u8]) -> Result<RowState, DumpError> {
+fn read_row(fields: &rmpv::Value, rings: &[u8]) -> Result<RowState, DumpError> {
     let incomplete = || DumpError::Missing("rows");
     let fields = fields.as_array().ok_or_else(incomplete)?;
     let [slots_max, held, grants, health, rest @ ..] = fields.as_slice() else {
@@ -269,12 +273,20 @@ fn read_row(fields: &rmpv::Value, windows: &[Window], rings: &[u8]) -> Result<Ro
             .transpose()?,
         windows: Vec::new(),
     };
-    for (fields, declared) in rest.chunks_exact(6).zip(windows) {
-        let mut window = WindowState::new(declared, 0).ok_or_else(incomplete)?;
-        (window.limit, window.total, window.last) =
-            (whole(&fields[1]), whole(&fields[2]), whole(&fields[3]));
-        window.offset = whole(&fields[4]);
-        window.learned = whole(&fields[5]);
+    let (windows, rest) = rest.as_chunks::<7>();
+    if !rest.is_empty() {
+        return Err(incomplete());
+    }
+    // By the row itself, not by the catalog: a publish changes rows first.
+    for [kind, limit, total, last, offset, learned, since] in windows {
+        let declared = Window {
+            kind: whole(kind),
+            limit: whole(limit),
+            offset: whole(offset),
+        };
+        let mut window = WindowState::new(&declared, 0, whole(since)).ok_or_else(incomplete)?;
+        (window.total, window.last) = (whole(total), whole(last));
+        window.learned = whole(learned);
         for (slot, bucket) in window.ring.iter_mut().enumerate() {
             let at = (window.offset as usize + slot) * 8;
             // A string that is shorter than its rings has never been written there.

@@ -146,6 +146,16 @@ impl Health {
         self.trial = None;
     }
 
+    /// The record of a key that has another credential: nothing is known of it, and what was found of the old one is
+    /// stale. What the operator wants stays.
+    pub(super) fn renewed(&self) -> Self {
+        Self {
+            admin: self.admin,
+            version: self.version + 1,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn set_admin(&mut self, admin: Admin) {
         self.admin = admin;
         self.version += 1;

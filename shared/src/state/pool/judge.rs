@@ -3,17 +3,27 @@
 use super::health::{Admin, State};
 use super::{Pool, ServerClock};
 use crate::catalog::ScopeKind;
-use crate::ids::SessionId;
+use crate::ids::{Fence, SessionId};
 use crate::state::protocol::{JoinReply, Judgement, Status, Verdict};
 
 impl Pool {
     /// Changes a key's health, then hands what became free to whoever waits.
     ///
-    /// What a probe found of a state that has changed since is `Stale`; so is a word about what is no key.
-    pub fn judge(&mut self, clock: &ServerClock, judgement: &Judgement) -> JoinReply {
+    /// What a probe found of a state that has changed since is `Stale`; so is a word about what is no key. `leader` is
+    /// the fence of whoever leads now.
+    pub fn judge(
+        &mut self,
+        clock: &ServerClock,
+        leader: Fence,
+        judgement: &Judgement,
+    ) -> JoinReply {
         let Some(meta) = self.advanced(clock) else {
             return JoinReply::of(Status::NoEpoch, &self.meta);
         };
+        if judgement.fence.is_older_than(leader) {
+            self.keep_restart(&meta);
+            return JoinReply::of(Status::Fenced, &meta);
+        }
         let key = judgement.row;
         let is_key = self
             .catalog

@@ -14,9 +14,16 @@ use crate::state::protocol::{Assert, Boot, JoinReply, Mail, Status, TickReply};
 impl Pool {
     /// Opens a session; begins the epoch if the store is empty.
     ///
-    /// `catalog` is stored if there is none, or if nobody lives who goes by the old one. An older incarnation of the
-    /// same replica is reaped at once, unless it renewed lately: then the name belongs to somebody alive.
-    pub fn boot(&mut self, clock: &ServerClock, boot: &Boot, catalog: &Catalog) -> JoinReply {
+    /// `catalog` is stored if there is none, or if nobody lives who goes by the old one: no session, and no leader
+    /// whose catalog it may be. An older incarnation of the same replica is reaped at once, unless it renewed lately:
+    /// then the name belongs to somebody alive.
+    pub fn boot(
+        &mut self,
+        clock: &ServerClock,
+        has_leader: bool,
+        boot: &Boot,
+        catalog: &Catalog,
+    ) -> JoinReply {
         if self.sessions.contains_key(&boot.session) {
             // The same boot again: it has run, and its reply was lost.
             return JoinReply::of(Status::Done, &self.meta);
@@ -41,7 +48,9 @@ impl Pool {
         for (session, _) in older {
             next.reap(&session);
         }
-        if next.sessions.is_empty() && next.catalog.hash != catalog.hash {
+        let is_nobodys = next.sessions.is_empty() && !has_leader;
+        let is_successor = catalog.version == next.catalog.version + 1;
+        if is_nobodys && is_successor && next.catalog.hash != catalog.hash {
             next.install(catalog);
         }
         next.open(&boot.session, &boot.replica);

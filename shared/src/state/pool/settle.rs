@@ -20,7 +20,7 @@ impl Pool {
             .collect()
     }
 
-    /// The same, for what a session says it holds: empty unless the model has the candidate.
+    /// The same, for what a session says it holds: empty unless the model has the candidate, or had it.
     pub(super) fn lease_rows(
         &self,
         model: ModelIndex,
@@ -31,7 +31,9 @@ impl Pool {
             .catalog
             .models
             .get(model.position())
-            .is_some_and(|model| model.candidates.contains(&candidate));
+            .is_some_and(|model| {
+                model.candidates.contains(&candidate) || model.retired.contains(&candidate)
+            });
         if is_known {
             self.rows_of(candidate, callers)
         } else {

@@ -17,11 +17,13 @@ pub(super) struct WindowState {
     pub(super) total: i64,
     /// The newest bucket.
     pub(super) last: i64,
+    /// Logical time at which it came into being beside live sessions: what was granted before is not in it.
+    pub(super) since: i64,
     pub(super) ring: Vec<i64>,
 }
 
 impl WindowState {
-    pub(super) fn new(window: &Window, now: i64) -> Option<Self> {
+    pub(super) fn new(window: &Window, now: i64, since: i64) -> Option<Self> {
         let kind = WindowKind::from_code(window.kind)?;
         Some(Self {
             kind,
@@ -30,6 +32,7 @@ impl WindowState {
             offset: window.offset,
             total: 0,
             last: now.div_euclid(kind.bucket_ms()),
+            since,
             ring: vec![0; usize::try_from(kind.ring_len()).unwrap_or_default()],
         })
     }
@@ -83,7 +86,12 @@ impl WindowState {
     }
 
     /// Corrects a charge in the bucket where it was made; no effect once that bucket has left.
+    ///
+    /// Gives nothing back of what was charged before the window was there: it would be somebody else's charge.
     pub(super) fn correct(&mut self, charged_at: i64, by: i64) {
+        if by < 0 && charged_at <= self.since {
+            return;
+        }
         // A timestamp from a timeline that the store lost may lie ahead: it counts as now, which drains later.
         let bucket = charged_at.div_euclid(self.kind.bucket_ms()).min(self.last);
         if self.last - bucket < self.kind.ring_len() {

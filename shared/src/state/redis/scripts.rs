@@ -44,8 +44,9 @@ const RULES: [(&str, &str); 11] = lua![
     "prelude", "clock", "window", "store", "health", "retries", "strategy", "settle", "waiting",
     "queue", "session"
 ];
-const MAINS: [(&str, &str); 9] = lua![
-    "catalog", "join", "tick", "boot", "assert", "bye", "judge", "audit", "lead"
+const MAINS: [(&str, &str); 11] = lua![
+    "catalog", "fence", "join", "tick", "boot", "assert", "bye", "publish", "judge", "audit",
+    "lead"
 ];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
@@ -60,6 +61,7 @@ pub struct Scripts {
     pub assert: Script,
     pub bye: Script,
     pub judge: Script,
+    pub publish: Script,
     pub audit: Script,
     pub lead: Script,
     clock: Option<TestClock>,
@@ -103,11 +105,12 @@ impl Scripts {
         };
         Self {
             tick: script(&["tick"]),
-            boot: script(&["catalog", "join", "boot"]),
+            boot: script(&["catalog", "fence", "join", "boot"]),
             assert: script(&["catalog", "join", "assert"]),
             bye: script(&["catalog", "join", "bye"]),
-            judge: script(&["catalog", "join", "judge"]),
-            audit: script(&["audit"]),
+            judge: script(&["catalog", "fence", "join", "judge"]),
+            publish: script(&["catalog", "fence", "join", "publish"]),
+            audit: script(&["catalog", "fence", "join", "audit"]),
             lead: Script::new(inline_constants(&format!(
                 "#!lua\n{}{}",
                 file(&CLOCKS, clock_file),

@@ -26,7 +26,10 @@ end
 pool[TICK] = pool[TICK] + 1
 reap_expired()
 for _, predecessor in ipairs(older) do reap(predecessor) end
-if redis.call('ZCARD', EXPIRY) == 0 and redis.call('HGET', META, 'hash') ~= cmsgpack.unpack(blob)[2] then install(blob) end
+if redis.call('ZCARD', EXPIRY) == 0 and not has_leader() then
+  local catalog = cmsgpack.unpack(blob)
+  if catalog[1] == pool[VERSION] + 1 and redis.call('HGET', META, 'hash') ~= catalog[2] then install(blob) end
+end
 open(session, replica)
 write_store()
 return answer(DONE)

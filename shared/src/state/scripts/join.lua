@@ -1,7 +1,11 @@
--- What boot, assert and bye share. Twin: pool/session.rs.
+-- What all entries but the tick share. Twin: pool/session.rs.
+
+local function head(status)
+  return { status, pool[TICK], pool[NOW], pool[WALL], pool[GENERATION], pool[BASE], pool[LEARNING_UNTIL] }
+end
 
 local function answer(status)
-  return cmsgpack.pack({ status, pool[TICK], pool[NOW], pool[WALL], pool[GENERATION], pool[BASE], pool[LEARNING_UNTIL] })
+  return cmsgpack.pack(head(status))
 end
 
 -- The pool as a joining session finds it: with an epoch and a catalog.

@@ -6,9 +6,10 @@ local UP, REACHABLE, DOWN, ENABLE, DRAIN, DISABLE = 0, 1, 2, 3, 4, 5
 local ENABLED, DRAINED, DISABLED = 0, 1, 2
 
 local judgement = cmsgpack.unpack(ARGV[1])
-local index, seen, verdict = judgement[2], judgement[3], judgement[4]
+local fence, index, seen, verdict = judgement[1], judgement[2], judgement[3], judgement[4]
 
 if not advance() then return cmsgpack.pack({ NO_EPOCH, 0, 0, 0, 0, 0, 0 }) end
+if is_fenced(fence) then return answer(FENCED) end
 -- The catalog alone knows which rows are keys, and is only read here, where nothing is in a hurry.
 local declared = cmsgpack.unpack(redis.call('HGET', META, 'catalog'))[5][index + 1]
 if not declared or declared[1] ~= 'key' then return answer(STALE) end

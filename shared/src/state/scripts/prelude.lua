@@ -1,6 +1,7 @@
 -- The data of one pool, and how it is packed. Twin: pool/dump.rs, which reads the same layouts.
 --
--- KEYS  1 meta      hash: pool = the packed list in clock.lua; catalog, hash; m<i> model, c<i> its round robin
+-- KEYS  1 meta      hash: pool = the packed list in clock.lua; catalog, hash; m<i> model, c<i> its round robin, r<i> its
+--                   retired candidates as packed {{id, key, scopes}, ...}
 --       2 rows      hash: row index -> packed row
 --       3 held      hash: session -> packed {row, leases, row, leases, ...}, never 0
 --       4 sessions  hash: session -> packed {last batch, its reply, replica}
@@ -8,13 +9,14 @@
 --       6 windows   string: all rings, one big-endian i64 a bucket
 --       7 waiters   hash: <session>:<ticket> -> packed claim
 --       8 mail      hash: session -> packed {grants, rejected}
---       9..         one sorted set a model: <session>:<ticket> by score
+--       9 leader    hash: who leads the coordinators (fence.lua)
+--       10..        one sorted set a model: <session>:<ticket> by score
 --
 -- A line of numbers or keys in capitals names constants: they are put in where they are used when the script is
 -- composed, because every local that a function captures is paid for in each call.
 local META, ROWS, HELD, SESSIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local EXPIRY, WINDOWS, WAITERS, MAIL = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local QUEUES = 9
+local EXPIRY, WINDOWS, WAITERS, MAIL, LEADER = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local QUEUES = 10
 
 -- The pool's clock and counters, packed in this order in meta.pool.
 local NOW, WALL, RUN, GENERATION, BASE, LEARNING_UNTIL, EPOCH, TICK = 1, 2, 3, 4, 5, 6, 7, 8
@@ -22,10 +24,10 @@ local VERSION, SEQUENCE, ANOMALIES, RECLAIMED, QUEUE_MAX, N_MODELS, QUEUED = 9, 
 local RETRIES, RETRIES_AT, RETRY_SHARE = 16, 17, 18
 
 -- A row: its limit of slots, how many are in use, its health (of a key that has served; else false), then its windows,
--- six fields each.
+-- seven fields each; `learned` is the provider's own limit, `since` is when one came into being beside live sessions.
 local SLOTS_MAX, IN_USE, GRANTS, HEALTH = 1, 2, 3, 4
-local FIRST_WINDOW, WINDOW_SIZE = 5, 6
-local LIMIT, TOTAL, LAST, OFFSET, LEARNED = 1, 2, 3, 4, 5
+local FIRST_WINDOW, WINDOW_SIZE = 5, 7
+local LIMIT, TOTAL, LAST, OFFSET, LEARNED, SINCE = 1, 2, 3, 4, 5, 6
 
 -- Health, with its states. A moving average is followed by the time of its last sample.
 local OPEN_AT, STATE, ADMIN, STATE_VERSION, FAILURES, EJECTIONS, RECOVERED_AT, THROTTLES = 1, 2, 3, 4, 5, 6, 7, 8

@@ -45,12 +45,13 @@ local function load_model(index)
     model = cmsgpack.unpack(values[1])
     model.current = values[2] and cmsgpack.unpack(values[2]) or {}
     for position = #model.current + 1, #model[IDS] do model.current[position] = 0 end
+    model.index = index
   end
   models[index] = model
   return model
 end
 
--- The rows of a lease, and none for a candidate that the model does not have.
+-- The rows of a lease, and none for a candidate that the model never had.
 local function lease_rows(model, id, callers)
   local list = {}
   if not model then return list end
@@ -59,9 +60,16 @@ local function lease_rows(model, id, callers)
     for position, candidate in ipairs(model[IDS]) do model.position_of[candidate] = position end
   end
   local position = model.position_of[id]
-  if not position then return list end
-  list[1] = model[KEYS_OF][position]
-  local scopes, n = model[SCOPES][position], 1
+  local scopes, n
+  if position then
+    list[1], scopes, n = model[KEYS_OF][position], model[SCOPES][position], 1
+  else
+    local packed = redis.call('HGET', META, 'r' .. model.index)
+    for _, retired in ipairs(packed and cmsgpack.unpack(packed) or {}) do
+      if retired[1] == id then list[1], scopes, n = retired[2], retired[3], 1 end
+    end
+    if not n then return list end
+  end
   if scopes then
     for i = 1, #scopes do list[n + i] = scopes[i] end
     n = n + #scopes

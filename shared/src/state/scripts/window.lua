@@ -72,8 +72,10 @@ local function limit_now(row, at)
   return row[at + LIMIT]
 end
 
--- Corrects a charge in the bucket where it was made; no effect once that bucket has left.
+-- Corrects a charge in the bucket where it was made; no effect once that bucket has left. Gives nothing back of what was
+-- charged before the window was there: it would be somebody else's charge.
 local function correct(row, at, charged_at, by)
+  if by < 0 and charged_at <= row[at + SINCE] then return end
   local kind = row[at]
   local bucket = math.min(math.floor(charged_at / BUCKET_MS[kind]), row[at + LAST])
   if by ~= 0 and row[at + LAST] - bucket < RING[kind] then

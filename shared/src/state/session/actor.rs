@@ -86,6 +86,12 @@ pub(super) enum Call {
 pub(super) enum Answer {
     Tick(TickReply),
     Assert(JoinReply, Catalog),
+    /// What a tick was refused for, with the start of the store that refused it.
+    Catalog {
+        agreed: Catalog,
+        generation: i64,
+        base: u64,
+    },
 }
 
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Answer, StateError>> + Send>>;
@@ -416,7 +422,7 @@ impl Actor {
     }
 
     /// Sends the flight, for the first time or again: the store executes it once.
-    fn launch(&mut self) {
+    pub(super) fn launch(&mut self) {
         let Some(flight) = &self.flight else { return };
         self.again_at = None;
         let state = Arc::clone(&self.state);

@@ -20,6 +20,11 @@ impl Actor {
         match answer {
             Ok(Answer::Tick(reply)) => self.ticked(reply),
             Ok(Answer::Assert(reply, agreed)) => self.asserted(&reply, agreed),
+            Ok(Answer::Catalog {
+                agreed,
+                generation,
+                base,
+            }) => self.fetched(agreed, generation, base),
             Err(error) => self.failed(&error),
         }
     }
@@ -28,6 +33,11 @@ impl Actor {
         let Some(flight) = self.flight.take() else {
             return;
         };
+        if reply.status == Status::Catalog {
+            self.flight = Some(flight);
+            self.fetch_catalog(&reply);
+            return;
+        }
         let Call::Tick { seq, operations } = flight.call else {
             return;
         };
@@ -148,13 +158,25 @@ impl Actor {
         if session != self.session || is_asserting {
             return;
         }
+        // Refusals are left to the mailbox: they may be due to a catalog that is not known here yet.
+        let mut is_mail_due = !mail.rejected.is_empty();
         for grant in mail.grants {
-            // One that nobody waits for is left to the mailbox, which is where it is given back.
-            if self.waiters.contains_key(&grant.ticket) {
-                self.handed_over.insert(grant.ticket);
-                self.count_handed_over();
-                self.granted(grant);
+            // One that nobody waits for is left to the mailbox too, which is where it is given back.
+            let Some(waiter) = self.waiters.get(&grant.ticket) else {
+                continue;
+            };
+            let model = self.catalog.models.get(waiter.acquire.model.position());
+            if !model.is_some_and(|model| model.candidates.contains(&grant.candidate)) {
+                // Of a catalog that came in force since the last tick: whoever waits could not tell what it was given.
+                is_mail_due = true;
+                continue;
             }
+            self.handed_over.insert(grant.ticket);
+            self.count_handed_over();
+            self.granted(grant);
+        }
+        if is_mail_due {
+            self.heartbeat_at = Instant::now();
         }
     }
 

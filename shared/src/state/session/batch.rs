@@ -1,5 +1,6 @@
 //! Group commit: what arrives while a tick is on its way makes up the next one.
 
+use super::translate::Translator;
 use crate::catalog::Catalog;
 use crate::ids::Ticket;
 use crate::state::protocol::{
@@ -38,6 +39,18 @@ impl Pending {
     pub(super) fn forget_session(&mut self) -> Vec<Release> {
         self.0.cancels.clear();
         std::mem::take(&mut self.0.releases)
+    }
+
+    /// Goes over to the indexes of another catalog; what has no name there is dropped.
+    pub(super) fn translate(&mut self, translator: &Translator) {
+        let Operations {
+            releases,
+            cancels,
+            acquires,
+        } = &mut self.0;
+        releases.retain_mut(|release| translator.release(release));
+        cancels.retain_mut(|cancel| translator.model(&mut cancel.model));
+        acquires.retain_mut(|acquire| translator.acquire(acquire));
     }
 
     /// The next batch: what frees comes before what takes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::translate::Translator;
 use crate::catalog::{Catalog, WindowKind};
 use crate::ids::{CandidateIndex, ModelIndex, RowIndex, Ticket};
 use crate::state::protocol::AssertedCharge;
@@ -45,7 +46,7 @@ struct DaySum {
 }
 
 /// Keeps nothing where nothing has a window.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Memory {
     has_windows: bool,
     has_days: bool,
@@ -56,13 +57,33 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(catalog: &Catalog) -> Self {
+        let mut memory = Self::default();
+        memory.follow(catalog);
+        memory
+    }
+
+    /// Remembers from now on what `catalog` has windows for.
+    pub(super) fn follow(&mut self, catalog: &Catalog) {
         let is_daily = |code| WindowKind::from_code(code).is_some_and(WindowKind::is_daily);
         let mut windows = catalog.rows.iter().flat_map(|row| &row.windows);
-        Self {
-            has_windows: catalog.has_windows(),
-            has_days: windows.any(|window| is_daily(window.kind)),
-            lately: BTreeMap::new(),
-            days: BTreeMap::new(),
+        self.has_windows = catalog.has_windows();
+        self.has_days = windows.any(|window| is_daily(window.kind));
+    }
+
+    /// Goes over to the indexes of another catalog; what has no name there is forgotten.
+    pub(super) fn translate(&mut self, translator: &Translator) {
+        self.lately
+            .retain(|_, admission| translator.scopes(&mut admission.scopes));
+        for ((bucket, mut scopes), old) in std::mem::take(&mut self.days) {
+            if !translator.scopes(&mut scopes) {
+                continue;
+            }
+            let sum = self.days.entry((bucket, scopes)).or_default();
+            sum.requests += old.requests;
+            sum.tokens += old.tokens;
+            if old.tick >= sum.tick {
+                (sum.generation, sum.tick) = (old.generation, old.tick);
+            }
         }
     }
 

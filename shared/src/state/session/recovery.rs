@@ -163,19 +163,12 @@ impl Actor {
         };
         match reply.status {
             Status::Done => {}
-            Status::Catalog if *self.catalog != agreed && keeps_indexes(&self.catalog, &agreed) => {
-                self.agree(agreed);
-                self.take_off(flight.call);
+            Status::Catalog if agreed.version > 0 && agreed != *self.catalog => {
+                self.assert_anew(flight.call, agreed);
                 return;
             }
-            Status::Catalog => {
-                self.flight = Some(flight);
-                self.failed(&StateError::Away(
-                    "it holds another configuration: restart this router with the others".into(),
-                ));
-                return;
-            }
-            Status::NoEpoch
+            Status::Catalog
+            | Status::NoEpoch
             | Status::Gone
             | Status::Old
             | Status::Rollback
@@ -223,15 +216,6 @@ impl Actor {
         self.heartbeat_at = Instant::now();
     }
 
-    fn agree(&mut self, agreed: Catalog) {
-        self.catalog = Arc::new(agreed);
-        *self
-            .common
-            .catalog
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::clone(&self.catalog);
-    }
-
     /// Ends the session in the store; one that still holds leases is left to its expiry.
     pub(super) async fn say_bye(&mut self) {
         match self.state.bye(&self.session, &self.catalog).await {
@@ -248,32 +232,4 @@ impl Actor {
             Err(error) => tracing::warn!("Left without telling the state store: {error}"),
         }
     }
-}
-
-/// Whether every index of `mine` means the same in `other`.
-fn keeps_indexes(mine: &Catalog, other: &Catalog) -> bool {
-    let rows = |catalog: &Catalog| {
-        catalog
-            .rows
-            .iter()
-            .map(|row| (row.kind, row.name.clone()))
-            .collect::<Vec<_>>()
-    };
-    let candidates = |catalog: &Catalog| {
-        catalog
-            .candidates
-            .iter()
-            .map(|it| it.name.clone())
-            .collect::<Vec<_>>()
-    };
-    let models = |catalog: &Catalog| {
-        catalog
-            .models
-            .iter()
-            .map(|model| model.name.clone())
-            .collect::<Vec<_>>()
-    };
-    rows(other).starts_with(&rows(mine))
-        && candidates(other).starts_with(&candidates(mine))
-        && models(other).starts_with(&models(mine))
 }

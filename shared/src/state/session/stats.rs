@@ -39,6 +39,8 @@ pub struct Stats {
     /// Times that this replica had to tell the store what it holds.
     pub asserts: u64,
     pub is_away: bool,
+    /// Of the catalog that this replica goes by.
+    pub catalog_version: u64,
     /// This replica's file is not what is in force.
     pub catalog_differs: bool,
 }
