@@ -6,11 +6,12 @@ mod reload;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::config::{Config, ConfigFile, StateStore};
+use shared::state::SharedState;
+use shared::state::record::Recorder;
 use shared::tasks::spawn_named;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -20,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::join::join;
 use crate::dialect::TokenCounter;
 use crate::fleet::CurrentFleet;
-use crate::http::admin::Admin;
+use crate::http::admin::{Admin, Routes};
 use crate::http::readiness::Readiness;
 use crate::http::routes;
 use crate::http::server::DataPort;
@@ -55,10 +56,14 @@ struct Port {
 }
 
 /// What is not configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct StartOptions {
-    /// Where to write down every exchange with the store, for tests that replay it.
-    pub record: Option<PathBuf>,
+    /// Writes down every exchange with the store, for tests that replay it.
+    pub recorder: Option<Recorder>,
+    /// The store to join; `None`: the one that the configuration names.
+    pub state: Option<Arc<dyn SharedState>>,
+    /// What the admin port answers beside the router's own: a coordinator in the same process.
+    pub admin_routes: Routes,
     /// The file to read again when it changes; `None`: the configuration is not in a file.
     pub config_file: Option<ConfigFile>,
 }
@@ -123,7 +128,13 @@ impl App {
         let readiness = Readiness::new(draining.clone());
         let admin = admin_listener
             .into_std()
-            .and_then(|listener| Admin::start(listener, Arc::clone(&readiness)))
+            .and_then(|listener| {
+                Admin::start(
+                    listener,
+                    Arc::clone(&readiness),
+                    options.admin_routes.clone(),
+                )
+            })
             .map_err(StartError::Admin)?;
         let port = Port::serve(listener, &config, &readiness, draining.clone());
 

@@ -12,6 +12,7 @@ mod pipeline;
 pub mod upstream;
 
 pub use app::{App, RunError, StartError, StartOptions};
+pub use http::admin::Routes as AdminRoutes;
 
 #[cfg(test)]
 mod tidy;

@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod config;
+pub mod host;
 pub mod ids;
 pub mod lease;
 pub mod secret;

@@ -6,8 +6,10 @@
 
 pub mod keys;
 pub mod memory;
+mod open;
 pub mod pool;
 pub mod protocol;
+pub mod record;
 pub mod redis;
 pub mod replay;
 pub mod session;
@@ -28,6 +30,8 @@ use protocol::{
 };
 use trouble::Trouble;
 use view::View;
+
+pub use open::open;
 
 /// What a store call gives back; boxed, so that a session holds any store behind one pointer.
 pub type StateFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StateError>> + Send + 'a>>;

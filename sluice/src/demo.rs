@@ -1,17 +1,17 @@
-//! `sluice demo`: a simulated provider and a router in one process, and lines to try them with.
+//! `sluice demo`: a simulated provider, a router and a coordinator in one process, and lines to try them with.
 
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use clap::Args;
-use router::StartOptions;
 use shared::config::{Config, Overrides};
 use shared::{signals, telemetry};
 use simulator::{KeyRule, Options};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::{output, router as router_command, simulate};
+use crate::serve::Both;
+use crate::{output, simulate};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -52,8 +52,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         keys: rules.collect(),
         ..Options::default()
     };
-    let app = router_command::start(config, StartOptions::default()).await?;
-    let (listen, admin_listen) = app.addresses();
+    let both = Both::start(config, None, None).await?;
+    let (listen, admin_listen) = both.addresses();
     output::print(&welcome(listen, admin_listen, simulator_listen))?;
 
     // The provider outlives the router, whose last streams still come from it.
@@ -64,12 +64,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         is_drained.clone().cancelled_owned(),
     );
     let routed = async {
-        let result = app.run(shutdown.cancelled_owned()).await;
+        let result = both.run(shutdown).await;
         is_drained.cancel();
         result
     };
     let (routed, simulated) = tokio::join!(routed, simulated);
-    routed.context("the router failed")?;
+    routed?;
     simulated.context("the simulator failed")?;
     Ok(())
 }
@@ -89,6 +89,7 @@ providers:
   - name: simulator
     dialect: openai_chat
     base_url: http://{simulator_listen}/v1
+    health: {{ probe: models, interval: 5s }}
     keys:
       - {{ name: large, secret: sk-simulated-large, weight: 3, limits: {{ concurrency: 12, rpm: 300, tpm: 120000 }} }}
       - {{ name: medium, secret: sk-simulated-medium, weight: 2, limits: {{ concurrency: 8, rpm: 200, tpm: 80000 }} }}
@@ -118,7 +119,7 @@ fn welcome(listen: SocketAddr, admin_listen: SocketAddr, simulator_listen: Socke
     format!(
         r#"Sluice runs:
   router     http://{listen}   model `demo`, client key `{CLIENT_KEY}`
-  admin      http://{admin_listen}   /metrics and /view
+  admin      http://{admin_listen}   /metrics, /view and /leader
   simulator  http://{simulator_listen}   a provider with the keys large, medium and small, weighted 3:2:1
 
 Try it in another terminal; Ctrl-C ends it.
@@ -134,6 +135,10 @@ Try it in another terminal; Ctrl-C ends it.
 
 # The models
 curl http://{listen}/v1/models {authorization}
+
+# Take a key out, and bring it back
+{program} keys drain simulator/large --admin http://{admin_listen}
+{program} keys enable simulator/large --admin http://{admin_listen}
 
 # What is used of each limit, as a table and as metrics
 {program} view --admin http://{admin_listen}

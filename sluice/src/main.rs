@@ -2,14 +2,18 @@
 //!
 //! Exit codes: 0 fine, 1 failed, 2 bad usage or configuration (one line on standard error).
 
+mod admin;
 mod config;
 mod config_file;
+mod coordinator;
 mod demo;
 mod failure;
-mod later;
+mod keys;
 mod output;
 mod router;
+mod serve;
 mod simulate;
+mod start;
 mod view;
 
 use std::process::ExitCode;
@@ -31,8 +35,12 @@ struct Cli {
 enum Command {
     /// Run a router with a simulated provider: needs no file, no network and no Redis
     Demo(demo::Arguments),
+    /// Run router and coordinator in one process
+    Serve(serve::Arguments),
     /// Run a router
     Router(router::Arguments),
+    /// Run a coordinator
+    Coordinator(coordinator::Arguments),
     /// Run a simulated provider, which counts what arrives
     Simulate(simulate::Arguments),
     /// Check a configuration file, or print the schema of one
@@ -40,10 +48,9 @@ enum Command {
     Config(config::Command),
     /// Show the quota as all replicas see it
     View(view::Arguments),
-    /// Run router and coordinator in one process (comes with a later version)
-    Serve(later::Arguments),
-    /// Run a coordinator (comes with a later version)
-    Coordinator(later::Arguments),
+    /// Take a key out, or bring it back
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 fn main() -> ExitCode {
@@ -66,15 +73,13 @@ async fn run(command: Command) -> Result<(), Failure> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match command {
         Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
+        Command::Serve(arguments) => Box::pin(serve::run(arguments)).await,
         Command::Router(arguments) => Box::pin(router::run(arguments)).await,
+        Command::Coordinator(arguments) => Box::pin(coordinator::run(arguments)).await,
         Command::Simulate(arguments) => simulate::run(arguments).await,
         Command::Config(command) => config::run(command),
         Command::View(arguments) => view::run(arguments).await,
-        Command::Serve(_) => Err(later::refusal("serve", "use `sluice router -c FILE`")),
-        Command::Coordinator(_) => Err(later::refusal(
-            "coordinator",
-            "routers need none until then",
-        )),
+        Command::Keys(command) => keys::run(command).await,
     }
 }
 

@@ -1,59 +1,39 @@
 //! `sluice router -c FILE`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use router::{App, StartError, StartOptions};
-use shared::config::{Config, ConfigFile, Overrides};
-use shared::{signals, telemetry};
+use shared::config::Config;
 
-use crate::config_file;
 use crate::failure::Failure;
+use crate::start::{Common, Start, start};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The configuration file
-    #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    common: Common,
     /// Address of the data plane; overrides `listen`
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Address of /metrics and /view; overrides `admin_listen`
-    #[arg(long, value_name = "ADDRESS")]
-    admin_listen: Option<String>,
-    /// Where replicas agree; overrides `state`
-    #[arg(long, value_name = "URL")]
-    state: Option<String>,
-    /// Write what is agreed with the store to a file, as JSON lines (for tests)
-    #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments {
-        config: path,
-        listen,
-        admin_listen,
-        state,
-        record,
-    } = arguments;
-    let overrides = Overrides {
-        listen,
-        admin_listen,
-        state,
-    };
-    let config = config_file::load(&path, &overrides)?;
-    telemetry::init(&config.telemetry).context("cannot start logging")?;
-    let shutdown = signals::shutdown().context("cannot listen to signals")?;
-
+    let Arguments { common, listen } = arguments;
+    let Start {
+        config,
+        file,
+        recorder,
+        shutdown,
+    } = start(common, listen, |_| Ok(()))?;
     let options = StartOptions {
-        record,
-        config_file: Some(ConfigFile { path, overrides }),
+        recorder,
+        config_file: Some(file),
+        ..StartOptions::default()
     };
     let app = tokio::select! {
-        app = start(config, options) => app?,
+        app = join(config, options) => app?,
         // Told to stop while the state store is away.
         () = shutdown.cancelled() => return Ok(()),
     };
@@ -63,7 +43,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(crate) async fn start(config: Config, options: StartOptions) -> Result<App, Failure> {
+/// A router that listens and has joined the store.
+pub(crate) async fn join(config: Config, options: StartOptions) -> Result<App, Failure> {
     App::start(Arc::new(config), options)
         .await
         .map_err(|error| refused_or_failed(&error))

@@ -1,9 +1,10 @@
 //! The command line as a user meets it: exit codes, and one line where something is wrong.
 #![expect(clippy::expect_used, reason = "a test harness fails by panicking")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
@@ -100,19 +101,13 @@ fn the_schema_is_valid_json() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so() {
-    for arguments in [
-        &["serve", "-c", "any.yaml"][..],
-        &["serve"],
-        &["coordinator", "-c", "any.yaml"],
-    ] {
-        let complaint = complaint(&sluice(arguments), 2);
+fn a_coordinator_of_nobody_is_refused_with_the_remedy() {
+    let file = file(GOOD);
 
-        assert!(
-            complaint.contains("comes with a later version"),
-            "{complaint}"
-        );
-    }
+    let complaint = complaint(&sluice(&["coordinator", "-c", path(&file)]), 2);
+
+    assert!(complaint.contains("`state` is `memory`"), "{complaint}");
+    assert!(complaint.contains("`sluice serve`"), "{complaint}");
 }
 
 #[test]
@@ -121,6 +116,9 @@ fn bad_usage_is_told_in_one_line() {
         (&["fly"][..], "fly"),
         (&[], "sluice demo"),
         (&["router"], "--config <FILE>"),
+        (&["serve"], "--config <FILE>"),
+        (&["coordinator"], "--config <FILE>"),
+        (&["keys", "drain", "main"], "openai/main"),
         (&["simulate", "--error-rate", "2"], "from 0 to 1"),
         (&["simulate", "--key", "sk:cpm=1"], "cpm"),
     ] {
@@ -193,6 +191,70 @@ fn a_view_is_printed_as_a_table_or_as_it_comes() {
     assert!(table.contains("demo   weighted  2       5:2\n"), "{table}");
     let json = String::from_utf8_lossy(&json.stdout).into_owned();
     assert_eq!(json, format!("{VIEW}\n"));
+}
+
+#[test]
+fn serve_leads_itself_takes_orders_and_ends_on_sigterm() {
+    let admin = free_address();
+    let listen = free_address();
+    let file = file(GOOD);
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["serve", "-c", path(&file)])
+        .args(["--listen", &listen, "--admin-listen", &admin])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sluice starts");
+    let url = format!("http://{admin}");
+    let metrics = wait_for(&admin, "/metrics", "sluice_coordinator_is_leader 1");
+    let leader = wait_for(&admin, "/leader", "\"is_me\":true");
+
+    let drained = sluice(&["keys", "drain", "local/main", "--admin", &url]);
+    let unknown = sluice(&["keys", "drain", "local/other", "--admin", &url]);
+    let view = sluice(&["view", "--admin", &url]);
+    let kill = Command::new("kill").arg(serve.id().to_string()).status();
+    let status = serve.wait().expect("it ends");
+
+    let drained = String::from_utf8_lossy(&drained.stdout).into_owned();
+    let view = String::from_utf8_lossy(&view.stdout).into_owned();
+    let unknown = complaint(&unknown, 1);
+    assert!(
+        metrics.contains("sluice_leases"),
+        "the router's are there too"
+    );
+    assert!(leader.contains(&admin), "{leader}");
+    assert!(drained.contains("\"admin\":\"drained\""), "{drained}");
+    assert!(view.contains("drained"), "{view}");
+    assert!(unknown.contains("there are local/main"), "{unknown}");
+    assert!(kill.expect("kill runs").success());
+    assert_eq!(status.code(), Some(0));
+}
+
+/// An address that nobody listens on.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").to_string()
+}
+
+/// What `path` answers, once it contains `what`.
+#[track_caller]
+fn wait_for(admin: &str, path: &str, what: &str) -> String {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let mut answer = String::new();
+        if let Ok(mut stream) = TcpStream::connect(admin) {
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n"
+            )
+            .ok();
+            stream.read_to_string(&mut answer).ok();
+        }
+        if answer.contains(what) {
+            return answer;
+        }
+        assert!(Instant::now() < until, "no `{what}`: {answer}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]

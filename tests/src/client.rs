@@ -25,8 +25,12 @@ pub struct Request {
 
 impl Request {
     pub fn get(path: &str) -> Self {
+        Self::without_body("GET", path)
+    }
+
+    pub fn without_body(method: &'static str, path: &str) -> Self {
         Self {
-            method: "GET",
+            method,
             path: path.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),

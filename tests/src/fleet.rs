@@ -2,18 +2,22 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::state::replay::Recorded;
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 use crate::client::CLIENT_KEY;
 use crate::oracle::Simulator;
 use crate::proxy::Proxy;
 use crate::redis::Redis;
 
+mod coordinator;
 mod replica;
 
+pub use coordinator::{Coordinator, Leader};
 pub use replica::{Metrics, Replica};
 
 /// The public model that a fleet serves unless its setup says otherwise.
@@ -23,6 +27,8 @@ pub const MODEL: &str = "tiny";
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub replicas: usize,
+    /// Coordinator processes beside them.
+    pub coordinators: usize,
     /// Flags of `sluice simulate`.
     pub simulator: Vec<&'static str>,
     /// The simulated provider's keys, as the configuration has them.
@@ -41,6 +47,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             replicas: 3,
+            coordinators: 0,
             simulator: vec![
                 "--first-byte",
                 "20ms",
@@ -65,6 +72,7 @@ impl Default for Setup {
 #[derive(Debug)]
 pub struct Fleet {
     pub replicas: Vec<Replica>,
+    pub coordinators: Vec<Coordinator>,
     pub simulator: Simulator,
     pub redis: Redis,
     /// Stands between the replicas and Redis, where the setup asked for it.
@@ -102,8 +110,22 @@ impl Fleet {
         for replica in &mut replicas {
             replica.wait_ready().await;
         }
+        let mut coordinators: Vec<Coordinator> = (1..=setup.coordinators)
+            .map(|number| {
+                let name = format!("coordinator-{number}");
+                let config = configuration(&setup, store, &simulator);
+                Coordinator::new(name, &config, directory.path(), setup.is_recorded)
+            })
+            .collect();
+        for coordinator in &mut coordinators {
+            coordinator.start();
+        }
+        for coordinator in &mut coordinators {
+            coordinator.wait_ready().await;
+        }
         Self {
             replicas,
+            coordinators,
             simulator,
             redis,
             link,
@@ -116,9 +138,35 @@ impl Fleet {
         self.replicas.iter().map(Replica::address).collect()
     }
 
-    /// The store operations that all replicas recorded.
+    /// The store operations that all replicas and coordinators recorded.
     pub fn records(&self) -> Vec<Recorded> {
-        self.replicas.iter().flat_map(Replica::records).collect()
+        let replicas = self.replicas.iter().flat_map(Replica::records);
+        let coordinators = self.coordinators.iter().flat_map(Coordinator::records);
+        replicas.chain(coordinators).collect()
+    }
+
+    /// Who leads, as the first coordinator that answers tells it; waits until somebody does.
+    pub async fn wait_leader(&self, patience: Duration) -> Leader {
+        let deadline = Instant::now() + patience;
+        loop {
+            for coordinator in &self.coordinators {
+                match coordinator.leader().await {
+                    Some(leader) if !leader.owner.is_empty() => return leader,
+                    Some(_) | None => {}
+                }
+            }
+            assert!(Instant::now() < deadline, "nobody leads after {patience:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The position of the coordinator that leads.
+    pub async fn leading(&self, patience: Duration) -> usize {
+        let leader = self.wait_leader(patience).await;
+        let mut coordinators = self.coordinators.iter();
+        coordinators
+            .position(|coordinator| coordinator.admin().to_string() == leader.address)
+            .expect("a coordinator of this fleet leads")
     }
 
     /// The first replica's data address, for tests that need only one.

@@ -1,17 +1,14 @@
 //! How a replica joins its cluster.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use shared::catalog::Catalog;
-use shared::config::{Config, StateStore};
+use shared::config::Config;
+use shared::host;
 use shared::ids::ReplicaName;
-use shared::state::memory::MemoryState;
-use shared::state::redis::RedisState;
 use shared::state::session::{JoinError, JoinOptions, Session};
 use shared::state::trouble::StoreStatus;
-use shared::state::{SharedState, StateError};
-use shared::time::SystemClock;
+use shared::state::{StateError, open};
 use tokio_util::task::TaskTracker;
 
 use crate::app::{StartError, StartOptions};
@@ -24,34 +21,24 @@ pub(super) async fn join(
     status: StoreStatus,
     tracker: TaskTracker,
 ) -> Result<Session, StartError> {
-    let state: Arc<dyn SharedState> = match &config.state {
-        StateStore::Memory => Arc::new(MemoryState::new(Arc::new(SystemClock::start()))),
-        StateStore::Redis(url) => {
-            Arc::new(RedisState::new(url.expose(), config).map_err(StartError::from)?)
-        }
+    let state = match options.state {
+        Some(state) => state,
+        None => open(config)?,
     };
     let replica = match &config.replica_name {
         Some(name) => ReplicaName::from(name.as_str()),
-        None => ReplicaName::from(format!("{}/{listening}", host())),
+        None => ReplicaName::from(format!("{}/{listening}", host::name())),
     };
     let session = Session::join(JoinOptions {
         state,
         replica,
         catalog: Catalog::declare(config),
-        record: options.record,
+        recorder: options.recorder,
         status,
         tracker,
     })
     .await?;
     Ok(session)
-}
-
-/// This machine's name; a Kubernetes pod's is the pod's.
-fn host() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
 }
 
 impl From<StateError> for StartError {
@@ -66,13 +53,10 @@ impl From<StateError> for StartError {
 
 impl From<JoinError> for StartError {
     fn from(error: JoinError) -> Self {
-        let is_configuration = match error {
-            JoinError::Duplicate(_) | JoinError::Refused(_) => true,
-            JoinError::Record(_) => false,
-        };
+        // Of both kinds, a name that is taken and a store that refuses, only an operator can help.
         Self::Join {
             message: error.to_string(),
-            is_configuration,
+            is_configuration: true,
         }
     }
 }

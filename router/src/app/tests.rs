@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared::catalog::ScopeKind;
+use shared::state::record::Recorder;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -51,7 +52,7 @@ impl Replica {
         change(&mut config);
         let recording = Recording::new();
         let options = StartOptions {
-            record: Some(recording.path()),
+            recorder: Some(Recorder::create(&recording.path()).unwrap()),
             ..StartOptions::default()
         };
         let app = App::start(Arc::new(config), options).await.unwrap();

@@ -17,6 +17,9 @@ use crate::http::health;
 use crate::http::readiness::Readiness;
 use crate::metrics;
 
+/// Routes that somebody else in this process answers on the admin port.
+pub type Routes = Router;
+
 /// The admin port's server; ends when dropped.
 pub(crate) struct Admin {
     stop: CancellationToken,
@@ -29,9 +32,13 @@ impl Admin {
     /// # Errors
     ///
     /// The thread, its runtime or the listener cannot be set up.
-    pub(crate) fn start(listener: TcpListener, readiness: Arc<Readiness>) -> io::Result<Self> {
+    pub(crate) fn start(
+        listener: TcpListener,
+        readiness: Arc<Readiness>,
+        others: Routes,
+    ) -> io::Result<Self> {
         let stop = CancellationToken::new();
-        let router = router(readiness);
+        let router = router(readiness).merge(others);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

@@ -1,6 +1,7 @@
 //! What the configuration promises: layers, secrets, refusals by name, and an example that is complete.
 
 mod example;
+mod follow;
 mod layers;
 mod refusals;
 mod secrets;

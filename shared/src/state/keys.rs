@@ -35,6 +35,17 @@ impl PoolKeys {
     }
 }
 
+impl AsRef<[String]> for PoolKeys {
+    fn as_ref(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// Who leads the coordinators; beside the pool, in the same slot.
+pub fn leader() -> String {
+    format!("{PREFIX}leader")
+}
+
 /// What a session's wake-ups are published under, up to its id.
 pub fn channel_prefix() -> String {
     format!("{PREFIX}wake:")
@@ -63,6 +74,7 @@ mod tests {
             keys.queues(),
             ["sluice:1:{main}:queue:0", "sluice:1:{main}:queue:1"]
         );
+        assert_eq!(leader(), "sluice:1:{main}:leader");
         let session = SessionId::from("s");
         assert_eq!(channel(&session), "sluice:1:{main}:wake:s");
         assert_eq!(session_of(&channel(&session)), Some(session));

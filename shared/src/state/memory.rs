@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::pool::{CHANGES_MAX, Difference, Pool, ServerClock};
+use super::pool::{CHANGES_MAX, Difference, Leader, Pool, ServerClock};
 use super::protocol::{
     Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, PublishStep,
     TickReply,
 };
 use super::view::View;
-use super::{SharedState, StateError, StateFuture, WakeUp};
+use super::{SharedState, StateFuture, WakeUp};
 use crate::catalog::Catalog;
 use crate::ids::{Fence, SessionId};
 use crate::time::Clock;
@@ -20,6 +20,7 @@ use crate::time::Clock;
 pub struct MemoryState {
     // Held only between awaits, hence a std mutex.
     pool: Mutex<Pool>,
+    leader: Mutex<Leader>,
     clock: Arc<dyn Clock>,
     wake_ups: Mutex<Vec<(SessionId, mpsc::UnboundedSender<WakeUp>)>>,
 }
@@ -28,6 +29,7 @@ impl MemoryState {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             pool: Mutex::default(),
+            leader: Mutex::default(),
             clock,
             wake_ups: Mutex::default(),
         }
@@ -69,11 +71,16 @@ impl MemoryState {
 
     /// The fence of who leads now, and whether somebody does.
     fn leader_mark(&self) -> (Fence, bool) {
-        (Fence::NONE, false)
+        let leadership = self.lock_leader().look(self.clock.now_ms());
+        (leadership.fence, !leadership.owner.is_empty())
     }
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_leader(&self) -> MutexGuard<'_, Leader> {
+        self.leader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> ServerClock {
@@ -157,12 +164,16 @@ impl SharedState for MemoryState {
         })
     }
 
-    fn lead<'a>(&'a self, _candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
-        Box::pin(async move { Err(StateError::Refused("`lead` is not built yet".into())) })
+    fn lead<'a>(&'a self, candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
+        Box::pin(async move {
+            // Nobody takes over between a write's look at the leader and the write.
+            let _pool = self.lock();
+            Ok(self.lock_leader().apply(self.clock.now_ms(), candidacy))
+        })
     }
 
     fn leader(&self) -> StateFuture<'_, Leadership> {
-        Box::pin(async move { Err(StateError::Refused("`leader` is not built yet".into())) })
+        Box::pin(async move { Ok(self.lock_leader().look(self.clock.now_ms())) })
     }
 
     fn publish_steps<'a>(
@@ -175,9 +186,9 @@ impl SharedState for MemoryState {
 
     fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
         Box::pin(async move {
-            let (leader, _) = self.leader_mark();
             let (reply, mail) = {
                 let mut pool = self.lock();
+                let (leader, _) = self.leader_mark();
                 let reply = pool.publish(&self.now(), leader, step);
                 (reply, pool.take_posted())
             };
@@ -201,8 +212,9 @@ impl SharedState for MemoryState {
 
     fn audit(&self, fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
         Box::pin(async move {
+            let mut pool = self.lock();
             let (leader, _) = self.leader_mark();
-            Ok(self.lock().audit(&self.now(), leader, fence))
+            Ok(pool.audit(&self.now(), leader, fence))
         })
     }
 }

@@ -10,6 +10,7 @@ mod clock;
 mod dump;
 mod health;
 mod judge;
+mod leader;
 mod publish;
 mod queue;
 mod retries;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 pub use audit::Difference;
 pub use clock::ServerClock;
 pub use dump::{Dump, DumpError};
+pub use leader::Leader;
 pub use publish::CHANGES_MAX;
 
 use crate::catalog::Catalog;

@@ -190,14 +190,12 @@ impl RedisState {
     async fn call<T: serde::de::DeserializeOwned>(
         &self,
         script: &Script,
-        keys: &PoolKeys,
+        keys: impl AsRef<[String]>,
         arguments: &[&dyn Argument],
     ) -> Result<T, StateError> {
+        let keys = keys.as_ref();
         let mut command = redis::cmd("EVALSHA");
-        command
-            .arg(script.sha())
-            .arg(keys.all().len())
-            .arg(keys.all());
+        command.arg(script.sha()).arg(keys.len()).arg(keys);
         for argument in arguments {
             argument.append(&mut command);
         }
@@ -354,12 +352,26 @@ impl SharedState for RedisState {
         })
     }
 
-    fn lead<'a>(&'a self, _candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
-        Box::pin(async move { Err(StateError::Refused("`lead` is not built yet".into())) })
+    fn lead<'a>(&'a self, candidacy: &'a Candidacy) -> StateFuture<'a, Leadership> {
+        Box::pin(async move {
+            let Candidacy {
+                owner,
+                address,
+                resigns,
+            } = candidacy;
+            let action = if *resigns { "resign" } else { "take" };
+            let arguments: [&dyn Argument; 3] = [owner, address, &action];
+            self.call(&self.scripts.lead, [keys::leader()], &arguments)
+                .await
+        })
     }
 
     fn leader(&self) -> StateFuture<'_, Leadership> {
-        Box::pin(async move { Err(StateError::Refused("`leader` is not built yet".into())) })
+        Box::pin(async move {
+            let arguments: [&dyn Argument; 3] = [&"", &"", &"look"];
+            self.call(&self.scripts.lead, [keys::leader()], &arguments)
+                .await
+        })
     }
 
     fn publish_steps<'a>(

@@ -35,16 +35,17 @@ pub enum Recorded {
         session: SessionId,
         reply: JoinReply,
     },
-    /// One call of a publish.
-    Publish { step: PublishStep, reply: JoinReply },
     Judge {
         judgement: Judgement,
         reply: JoinReply,
     },
     Audit {
+        fence: Fence,
         reply: JoinReply,
         differences: Vec<Difference>,
     },
+    /// One call of a publish.
+    Publish { step: PublishStep, reply: JoinReply },
 }
 
 /// What every reply says of when it was made.
@@ -113,8 +114,13 @@ impl Recorded {
                 pool.take_posted();
                 same(&expected, reply)
             }
-            Self::Audit { reply, differences } => {
-                let expected = pool.audit(&clock, Fence::NONE, Fence::NONE);
+            Self::Audit {
+                fence,
+                reply,
+                differences,
+            } => {
+                // Who led is in no recording: what was fenced was not recorded either.
+                let expected = pool.audit(&clock, Fence::NONE, *fence);
                 same(&expected, &(reply.clone(), differences.clone()))
             }
             Self::Tick {

@@ -9,12 +9,10 @@ mod batch;
 mod catalog;
 mod lease;
 mod memory;
-mod recorder;
 mod recovery;
 mod stats;
 mod translate;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +25,7 @@ use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
 use crate::lease::{Claim, Refusal, RefusalReason};
 use crate::state::protocol::{Boot, Status};
+use crate::state::record::Recorder;
 use crate::state::trouble::StoreStatus;
 use crate::state::view::View;
 use crate::state::{SharedState, StateError};
@@ -34,7 +33,6 @@ use crate::tasks::spawn_named;
 use crate::time::boot_time_ms;
 use actor::{Actor, Command};
 pub use lease::Lease;
-use recorder::Recorder;
 pub use stats::{Stats, TICK_SECONDS};
 
 /// After this long without a tick that surely succeeded, a lease may belong to somebody else.
@@ -56,10 +54,10 @@ pub struct JoinOptions {
     pub replica: ReplicaName,
     /// What this replica's configuration declares.
     pub catalog: Catalog,
-    /// Write every operation and its reply there, as JSON lines.
-    pub record: Option<PathBuf>,
     /// Where this replica's standing with the store is told, from the first try on.
     pub status: StoreStatus,
+    /// Writes down every operation and its reply.
+    pub recorder: Option<Recorder>,
     /// Counts the session's task: shutdown waits for it.
     pub tracker: TaskTracker,
 }
@@ -72,8 +70,6 @@ pub enum JoinError {
     Duplicate(ReplicaName),
     #[error("{0}")]
     Refused(String),
-    #[error("the recording cannot be written: {0}")]
-    Record(#[source] std::io::Error),
 }
 
 /// A replica's membership in the cluster; cheap to clone. All admissions of this process go through it.
@@ -117,14 +113,10 @@ impl Session {
             state,
             replica,
             catalog,
-            record,
+            recorder,
             status,
             tracker,
         } = options;
-        let recorder = record
-            .map(Recorder::create)
-            .transpose()
-            .map_err(JoinError::Record)?;
         let (wake_ups, woken) = mpsc::unbounded_channel();
         let began = Instant::now();
         let mut back_off = BACK_OFF_MIN;

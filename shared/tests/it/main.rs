@@ -10,6 +10,7 @@ mod audit;
 mod conformance;
 mod differential;
 mod health;
+mod leader;
 mod mutants;
 mod queue_order;
 mod server;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use shared::catalog::{Catalog, Strategy};
 use shared::config::Config;
 use shared::ids::{ReplicaName, SessionId, Ticket};
+use shared::state::record::Recorder;
 use shared::state::redis::RedisState;
 use shared::state::replay::{Recorded, replay};
 use shared::state::session::{JoinOptions, Session};
@@ -65,7 +66,7 @@ async fn join(url: &str, config: &Config, path: &Path) -> Session {
         state: Arc::new(RedisState::new(url, config).unwrap()),
         replica: ReplicaName::from(path.to_string_lossy().as_ref()),
         catalog: Catalog::declare(config),
-        record: Some(path.to_owned()),
+        recorder: Some(Recorder::create(path).unwrap()),
         status: StoreStatus::default(),
         tracker: TaskTracker::new(),
     };

@@ -60,7 +60,7 @@ pub(crate) async fn join(state: Arc<dyn SharedState>, config: &Config, replica: 
         state,
         replica: ReplicaName::from(replica),
         catalog: Catalog::declare(config),
-        record: None,
+        recorder: None,
         status: StoreStatus::default(),
         tracker: TaskTracker::new(),
     };

@@ -1,7 +1,9 @@
 //! A view as aligned tables: scopes, models and their queues, sessions.
 
 use shared::catalog::WindowKind;
-use shared::state::view::{ModelView, ScopeView, SessionView, View};
+use shared::state::view::{
+    AdminState, HealthView, KeyState, ModelView, ScopeView, SessionView, View,
+};
 
 /// Renders `view` for a terminal.
 pub(super) fn render(view: &View) -> String {
@@ -46,6 +48,10 @@ fn scope_rows(scopes: &[ScopeView]) -> Vec<Vec<String>> {
     let mut head = vec!["SCOPE".to_owned(), "NAME".to_owned(), "HELD".to_owned()];
     head.extend(kinds.iter().map(|kind| kind.to_uppercase()));
     head.push("GRANTS".to_owned());
+    let has_health = scopes.iter().any(|scope| scope.health.is_some());
+    if has_health {
+        head.push("HEALTH".to_owned());
+    }
     let mut rows = vec![head];
     for scope in scopes {
         let held = match scope.slots_max {
@@ -61,9 +67,40 @@ fn scope_rows(scopes: &[ScopeView]) -> Vec<Vec<String>> {
             });
         }
         row.push(scope.grants.to_string());
+        if has_health {
+            row.push(scope.health.as_ref().map_or_else(|| "-".to_owned(), told));
+        }
         rows.push(row);
     }
     rows
+}
+
+/// A key's health in words: what an operator wants, why it is out, and until when.
+fn told(health: &HealthView) -> String {
+    let admin = match health.admin {
+        AdminState::Enabled => None,
+        AdminState::Drained => Some("drained"),
+        AdminState::Disabled => Some("disabled"),
+    };
+    let state = match health.state {
+        KeyState::Ok => None,
+        KeyState::Throttled => Some("throttled"),
+        KeyState::Ejected => Some("ejected"),
+        KeyState::Trial => Some("on trial"),
+        KeyState::AuthFailed => Some("credential refused"),
+        KeyState::Exhausted => Some("no money left"),
+    };
+    let words = admin.into_iter().chain(state).map(str::to_owned);
+    let failures = (health.failures > 0).then(|| format!("{} failures in a row", health.failures));
+    let opens = health
+        .opens_in_ms
+        .filter(|ms| *ms > 0)
+        .map(|ms| format!("opens in {}.{} s", ms / 1000, ms % 1000 / 100));
+    let told: Vec<String> = words.chain(failures).chain(opens).collect();
+    if told.is_empty() {
+        return "ok".to_owned();
+    }
+    told.join(", ")
 }
 
 fn model_rows(models: &[ModelView]) -> Vec<Vec<String>> {
@@ -196,5 +233,25 @@ REPLICA              SESSION  HELD  EXPIRES IN
 host/127.0.0.1:8080  s1       3     5200 ms
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_keys_health_is_told_in_words() {
+        let health = |state, admin| HealthView {
+            state,
+            admin,
+            ..HealthView::default()
+        };
+        let ejected = HealthView {
+            failures: 5,
+            opens_in_ms: Some(12_340),
+            ..health(KeyState::Ejected, AdminState::Drained)
+        };
+
+        assert_eq!(told(&health(KeyState::Ok, AdminState::Enabled)), "ok");
+        assert_eq!(
+            told(&ejected),
+            "drained, ejected, 5 failures in a row, opens in 12.3 s"
+        );
     }
 }

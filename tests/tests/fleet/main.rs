@@ -12,6 +12,7 @@
 mod aborts;
 mod chaos;
 mod concurrency;
+mod coordinator;
 mod cost;
 mod death;
 mod demo;

@@ -250,7 +250,7 @@ fn choices_must_be_known() {
     check(
         "upstreams:",
         "strategy: wieghted\n    upstreams:",
-        "`models[0].strategy` is `wieghted`, but must be one of balanced, weighted, first_available, least_busy; did you mean `weighted`?",
+        "`models[0].strategy` is `wieghted`, but must be one of balanced, weighted, dynamic_weighted, fastest, first_available, least_busy; did you mean `weighted`?",
     );
     check(
         "upstreams:",

@@ -44,8 +44,9 @@ const RULES: [(&str, &str); 11] = lua![
     "prelude", "clock", "window", "store", "health", "retries", "strategy", "settle", "waiting",
     "queue", "session"
 ];
-const MAINS: [(&str, &str); 10] = lua![
-    "catalog", "fence", "join", "tick", "boot", "assert", "bye", "publish", "judge", "audit"
+const MAINS: [(&str, &str); 11] = lua![
+    "catalog", "fence", "join", "tick", "boot", "assert", "bye", "publish", "judge", "audit",
+    "lead"
 ];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
 
@@ -66,6 +67,7 @@ pub struct Scripts {
     pub audit: Script,
     /// Tells what the Redis user may not do; knows no rules.
     pub rights: Script,
+    pub lead: Script,
     clock: Option<TestClock>,
 }
 
@@ -114,6 +116,11 @@ impl Scripts {
             publish: script(&["catalog", "fence", "join", "publish"]),
             audit: script(&["catalog", "fence", "join", "audit"]),
             rights: Script::new(format!("#!lua flags=no-writes\n{RIGHTS}")),
+            lead: Script::new(inline_constants(&format!(
+                "#!lua\n{}{}",
+                file(&CLOCKS, clock_file),
+                file(&MAINS, "lead")
+            ))),
             clock,
         }
     }

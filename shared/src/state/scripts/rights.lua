@@ -3,7 +3,7 @@
 -- Asked once, before the first boot: a right that is missing would abort a script in the middle of what it writes.
 -- ARGV  1 a channel of ours. Returns packed the names, by comma.
 local of_keys = {
-  'BITFIELD', 'GET', 'GETRANGE', 'HDEL', 'HEXISTS', 'HGET', 'HGETALL', 'HKEYS', 'HMGET', 'HSET', 'SET',
+  'BITFIELD', 'GET', 'GETRANGE', 'HDEL', 'HEXISTS', 'HGET', 'HGETALL', 'HKEYS', 'HLEN', 'HMGET', 'HSET', 'SET',
   'SETRANGE', 'STRLEN', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 }
 local denied = {}

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use super::batch::Pending;
 use super::lease::Lease;
 use super::memory::{Memory, Scopes};
-use super::recorder::Recorder;
 use super::{BACK_OFF_MIN, Common, Session};
 use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
@@ -19,6 +18,7 @@ use crate::state::protocol::{
     Acquire, Assert, AssertedCharge, Boot, Cancel, JoinReply, Operations, OutcomeCode, Release,
     TickReply,
 };
+use crate::state::record::Recorder;
 use crate::state::replay::Recorded;
 use crate::state::{SharedState, StateError, WakeUp};
 use crate::time::boot_time_ms;
@@ -141,10 +141,10 @@ impl Actor {
         boot: Boot,
         reply: &JoinReply,
         catalog: Arc<Catalog>,
-        mut recorder: Option<Recorder>,
+        recorder: Option<Recorder>,
         wake_ups: mpsc::UnboundedSender<WakeUp>,
     ) -> Self {
-        if let Some(recorder) = &mut recorder {
+        if let Some(recorder) = &recorder {
             let catalog = (*catalog).clone();
             recorder.write(&Recorded::Boot {
                 boot: boot.clone(),

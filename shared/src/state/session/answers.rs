@@ -63,7 +63,7 @@ impl Actor {
         }
 
         self.came_back(flight.first_sent_ms);
-        if let Some(recorder) = &mut self.recorder {
+        if let Some(recorder) = &self.recorder {
             recorder.write(&Recorded::Tick {
                 session: self.session.clone(),
                 seq,

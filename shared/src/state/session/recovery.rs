@@ -179,7 +179,7 @@ impl Actor {
             }
         }
 
-        if let Some(recorder) = &mut self.recorder {
+        if let Some(recorder) = &self.recorder {
             let (assert, catalog) = ((**assert).clone(), (*self.catalog).clone());
             recorder.write(&Recorded::Assert {
                 assert,
@@ -214,7 +214,7 @@ impl Actor {
     pub(super) async fn say_bye(&mut self) {
         match self.state.bye(&self.session, &self.catalog).await {
             Ok(reply) => {
-                if let Some(recorder) = &mut self.recorder
+                if let Some(recorder) = &self.recorder
                     && reply.status == Status::Done
                 {
                     recorder.write(&Recorded::Bye {
