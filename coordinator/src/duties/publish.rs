@@ -16,7 +16,7 @@ use super::{Duty, DutyError, Run, fence};
 use crate::leadership::Term;
 use crate::metrics;
 
-const PERIOD: Duration = Duration::from_secs(1);
+const PERIOD: Duration = Duration::from_millis(500);
 /// Other catalogs that may come in force while ours is being published, before the next period tries again.
 const ATTEMPTS: usize = 5;
 

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
+use shared::state::replay::replay;
 use shared::state::view::{AdminState, HealthView, KeyState};
 use tests::client::Request;
 use tests::figures::{alone, figure, is_long};
-use tests::fleet::{Fleet, MODEL, Setup};
+use tests::fleet::{Coordinator, Fleet, MODEL, Setup};
 use tests::free_address;
 use tests::load::{self, Connections, by_key};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,10 +72,7 @@ async fn a_paused_leader_changes_nothing_when_it_comes_back() {
     old.pause();
     let after = wait_other_leader(&fleet, &before.owner).await;
     // What it would publish, if it led.
-    let file = std::fs::read_to_string(old.config()).unwrap();
-    let other = file.replace("\"concurrency\": 10", "\"concurrency\": 3");
-    assert_ne!(file, other);
-    std::fs::write(old.config(), other).unwrap();
+    narrow(old);
     old.resume();
     sleep(Duration::from_secs(4)).await;
 
@@ -89,7 +87,7 @@ async fn a_paused_leader_changes_nothing_when_it_comes_back() {
     assert_eq!((seen.owner, seen.fence), (after.owner, after.fence));
     assert!(!seen.is_me && is_leader < 0.5, "{is_leader}");
     assert_eq!(view.catalog_version, version);
-    assert_eq!(view.scopes[0].slots_max, Some(10));
+    assert_eq!(slots_of(&fleet).await, Some(10));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,17 +204,106 @@ async fn probes_take_out_a_provider_that_is_gone_and_bring_it_back() {
     assert_eq!(fleet.replicas[0].view().await.anomalies, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leaders_file_comes_in_force_under_load_and_all_of_it_replays() {
+    let _machine = alone().await;
+    let mut fleet = Fleet::start(Setup {
+        is_recorded: true,
+        ..two_keys(2)
+    })
+    .await;
+    let leading = fleet.leading(PATIENCE).await;
+    let (leader, other) = (
+        &fleet.coordinators[leading],
+        &fleet.coordinators[1 - leading],
+    );
+
+    narrow(other);
+    let request = Request::chat(MODEL);
+    let before = load::run(
+        &fleet.addresses(),
+        8,
+        1_000,
+        Connections::Kept,
+        request.clone(),
+    )
+    .await;
+    sleep(Duration::from_secs(2)).await;
+    let of_other = slots_of(&fleet).await;
+    let changed = Instant::now();
+    narrow(leader);
+    let addresses = fleet.addresses();
+    let running = tokio::join!(
+        load::run(&addresses, 8, 3_000, Connections::Kept, request),
+        async {
+            while slots_of(&fleet).await != Some(3) {
+                assert!(changed.elapsed() < PATIENCE, "not published");
+                sleep(Duration::from_millis(20)).await;
+            }
+            let took = changed.elapsed();
+            other.decide("simulated/b", "drain").await;
+            other.decide("simulated/b", "enable").await;
+            took
+        }
+    );
+    let (during, took) = running;
+    let published = leader
+        .metrics()
+        .await
+        .sum("sluice_coordinator_publishes_total");
+
+    for coordinator in &mut fleet.coordinators {
+        coordinator.terminate();
+        coordinator.wait_exit(PATIENCE).await;
+    }
+    for replica in &mut fleet.replicas {
+        replica.terminate();
+        replica.wait_exit(PATIENCE).await;
+    }
+    let replayed = replay(fleet.records());
+
+    figure(
+        "the leader's file is in force",
+        format!("{took:.2?}"),
+        "<= 3 s",
+    );
+    figure("operations that replay", format!("{replayed:?}"), "all");
+    load::assert_all_served(&before);
+    load::assert_all_served(&during);
+    assert_eq!(of_other, Some(10), "a follower publishes nothing");
+    assert!(took <= Duration::from_secs(3), "{took:?}");
+    assert!((published - 1.0).abs() < 0.5, "{published}");
+    assert!(replayed.is_ok(), "{replayed:?}");
+}
+
 /// Three routers and `n` coordinators on two keys of ten slots.
 async fn fleet_with_coordinators(n: usize) -> Fleet {
-    Fleet::start(Setup {
-        coordinators: n,
+    Fleet::start(two_keys(n)).await
+}
+
+fn two_keys(coordinators: usize) -> Setup {
+    Setup {
+        coordinators,
         keys: json!([
             { "name": "a", "secret": "a", "limits": { "concurrency": 10 } },
             { "name": "b", "secret": "b", "limits": { "concurrency": 10 } },
         ]),
         ..Setup::default()
-    })
-    .await
+    }
+}
+
+/// Gives a coordinator a file with three slots for each key.
+fn narrow(coordinator: &Coordinator) {
+    let file = std::fs::read_to_string(coordinator.config()).unwrap();
+    let narrow = file.replace("\"concurrency\": 10", "\"concurrency\": 3");
+    assert_ne!(file, narrow);
+    std::fs::write(coordinator.config(), narrow).unwrap();
+}
+
+async fn slots_of(fleet: &Fleet) -> Option<u64> {
+    let view = fleet.replicas[0].view().await;
+    let key = view.scopes.iter().find(|scope| scope.name == "simulated/a");
+    key.and_then(|scope| scope.slots_max)
 }
 
 async fn wait_other_leader(fleet: &Fleet, before: &str) -> tests::fleet::Leader {
