@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::config::{Config, ConfigFile, StateStore};
+use shared::state::SharedState;
 use shared::tasks::spawn_named;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -55,10 +56,12 @@ struct Port {
 }
 
 /// What is not configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct StartOptions {
     /// Where to write down every exchange with the store, for tests that replay it.
     pub record: Option<PathBuf>,
+    /// The store to join; `None`: the one that the configuration names.
+    pub state: Option<Arc<dyn SharedState>>,
     /// The file to read again when it changes; `None`: the configuration is not in a file.
     pub config_file: Option<ConfigFile>,
 }

@@ -51,6 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let options = StartOptions {
         record,
         config_file: Some(ConfigFile { path, overrides }),
+        ..StartOptions::default()
     };
     let app = tokio::select! {
         app = start(config, options) => app?,

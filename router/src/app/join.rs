@@ -22,9 +22,10 @@ pub(super) async fn join(
     listening: SocketAddr,
     tracker: TaskTracker,
 ) -> Result<Session, StartError> {
-    let state: Arc<dyn SharedState> = match &config.state {
-        StateStore::Memory => Arc::new(MemoryState::new(Arc::new(SystemClock::start()))),
-        StateStore::Redis(url) => {
+    let state: Arc<dyn SharedState> = match (options.state, &config.state) {
+        (Some(state), _) => state,
+        (None, StateStore::Memory) => Arc::new(MemoryState::new(Arc::new(SystemClock::start()))),
+        (None, StateStore::Redis(url)) => {
             Arc::new(RedisState::new(url.expose(), config).map_err(StartError::from)?)
         }
     };
