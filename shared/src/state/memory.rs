@@ -16,6 +16,9 @@ use crate::catalog::Catalog;
 use crate::ids::{Fence, SessionId};
 use crate::time::Clock;
 
+/// The fence of who leads the coordinators, and whether somebody does.
+const NO_LEADER: (Fence, bool) = (Fence::NONE, false);
+
 /// The rules in this process. Learning is over from the start: nothing can have outlived it.
 pub struct MemoryState {
     // Held only between awaits, hence a std mutex.
@@ -66,11 +69,6 @@ impl MemoryState {
         }
     }
 
-    /// The fence of who leads now, and whether somebody does.
-    fn leader_mark(&self) -> (Fence, bool) {
-        (Fence::NONE, false)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,7 +103,7 @@ impl SharedState for MemoryState {
         Box::pin(async move {
             self.listen(&boot.session, None, wake_ups);
             let mut pool = self.lock();
-            let (_, has_leader) = self.leader_mark();
+            let (_, has_leader) = NO_LEADER;
             let mut reply = pool.boot(&self.now(), has_leader, boot, catalog);
             pool.end_learning();
             reply.learning_until = 0;
@@ -174,7 +172,7 @@ impl SharedState for MemoryState {
 
     fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
         Box::pin(async move {
-            let (leader, _) = self.leader_mark();
+            let (leader, _) = NO_LEADER;
             let (reply, mail) = {
                 let mut pool = self.lock();
                 let reply = pool.publish(&self.now(), leader, step);
