@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::config::{Config, ConfigFile, StateStore};
@@ -135,13 +135,21 @@ impl App {
         let counter = Arc::new(TokenCounter::new());
         load_tokens(&background, &counter);
         let config_file = options.config_file.clone();
-        let session = join(&config, options, addresses.0, background.clone()).await?;
+        let session = join(
+            &config,
+            options,
+            addresses.0,
+            readiness.store().clone(),
+            background.clone(),
+        )
+        .await?;
         let pipeline = Arc::new(Pipeline {
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,
             session,
             upstream,
             counter,
+            chance: Mutex::new(fastrand::Rng::new()),
             draining,
             cut: CancellationToken::new(),
         });

@@ -14,7 +14,8 @@ use shared::ids::{KeyName, ModelName, ProviderName};
 use shared::lease::Outcome;
 
 use crate::pipeline::report::Report;
-pub(crate) use session::render_session;
+use crate::upstream::FailureClass;
+pub(crate) use session::{render_session, render_store};
 
 /// By endpoint, model, status and outcome; `model` is empty until it is known to exist.
 const REQUESTS: &str = "sluice_requests_total";
@@ -28,6 +29,12 @@ const QUEUE_WAIT: &str = "sluice_queue_wait_seconds";
 const IN_FLIGHT: &str = "sluice_requests_in_flight";
 /// By provider, key and outcome.
 const UPSTREAM_ATTEMPTS: &str = "sluice_upstream_attempts_total";
+/// By class: the same over all providers, for dashboards and alarms.
+const UPSTREAM_FAILURES: &str = "sluice_upstream_failures_total";
+/// By the class of the failure before.
+const RETRIES: &str = "sluice_retries_total";
+/// Requests whose next attempt the cluster's retry budget did not allow.
+const RETRIES_OVER_BUDGET: &str = "sluice_retries_over_budget_total";
 /// By reason and limit (`scope kind/limit kind`).
 const REFUSALS: &str = "sluice_refusals_total";
 /// Tokens that providers reported, by model and direction.
@@ -72,6 +79,12 @@ fn describe() {
     describe_counter!(
         UPSTREAM_ATTEMPTS,
         "Requests sent upstream, by provider, key and outcome"
+    );
+    describe_counter!(UPSTREAM_FAILURES, "Failed attempts upstream, by class");
+    describe_counter!(RETRIES, "Attempts after a failed one, by its class");
+    describe_counter!(
+        RETRIES_OVER_BUDGET,
+        "Retries that the cluster's budget did not allow"
     );
     describe_counter!(REFUSALS, "Requests refused, by reason and limit");
     describe_counter!(TOKENS, "Tokens reported by providers, by direction");
@@ -143,6 +156,19 @@ pub(crate) fn attempt_ended(provider: &ProviderName, key: &KeyName, outcome: Out
 
 pub(crate) fn config_rejected(is_rejected: bool) {
     gauge!(CONFIG_REJECTED).set(u8::from(is_rejected));
+}
+
+pub(crate) fn upstream_failed(class: FailureClass) {
+    counter!(UPSTREAM_FAILURES, "class" => class.name()).increment(1);
+}
+
+/// Another attempt was granted; `reason` is why the last one failed.
+pub(crate) fn retried(reason: FailureClass) {
+    counter!(RETRIES, "reason" => reason.name()).increment(1);
+}
+
+pub(crate) fn retry_over_budget() {
+    counter!(RETRIES_OVER_BUDGET).increment(1);
 }
 
 /// `limit` is `scope kind/limit kind`, empty where no limit refused.

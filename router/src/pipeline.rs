@@ -3,17 +3,20 @@
 pub(crate) mod admit;
 pub(crate) mod authenticate;
 pub(crate) mod dispatch;
+pub(crate) mod failure;
 pub(crate) mod problem;
 pub(crate) mod rank;
 pub(crate) mod relay;
 pub(crate) mod report;
+pub(crate) mod retry;
 pub(crate) mod settle;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+use fastrand::Rng;
 use http::HeaderMap;
 use shared::config::Config;
 use shared::lease::Outcome;
@@ -24,12 +27,13 @@ use crate::dialect::{Ask, Endpoint, TokenCounter};
 use crate::fleet::{CurrentFleet, Fleet};
 use crate::pipeline::admit::{Admission, Quota, quotas};
 use crate::pipeline::authenticate::{Credentials, authenticate, priority};
-use crate::pipeline::dispatch::{Failure, OpenStream, Reply, dispatch};
+use crate::pipeline::dispatch::{OpenStream, Reply, dispatch};
 use crate::pipeline::problem::Problem;
 use crate::pipeline::rank::rank;
 use crate::pipeline::relay::Relay;
 use crate::pipeline::report::{End, Report};
-use crate::pipeline::settle::{Charge, HeldLease};
+use crate::pipeline::retry::Retry;
+use crate::pipeline::settle::HeldLease;
 use crate::upstream::UpstreamClient;
 
 /// All that the stages need, made once.
@@ -39,6 +43,8 @@ pub(crate) struct Pipeline {
     pub(crate) fleet: CurrentFleet,
     pub(crate) upstream: UpstreamClient,
     pub(crate) counter: Arc<TokenCounter>,
+    /// For the jitter of retries. Asked when an attempt failed, never across an await.
+    pub(crate) chance: Mutex<Rng>,
     /// No new request is begun.
     pub(crate) draining: CancellationToken,
     /// What still runs is broken off.
@@ -108,37 +114,27 @@ where
     }
     let priority = priority(caller, call.priority)?;
 
-    let ask = Arc::new(Ask::parse(call.endpoint, call.body.await?)?);
+    let body = call.body.await?;
+    let body_len = body.len();
+    let ask = Arc::new(Ask::parse(call.endpoint, body)?);
     let model = rank(&fleet, caller, ask.model())?;
     report.set_model(model, ask.is_stream());
     ask.check()?;
 
     let mut admission = Admission::new(pipeline, &fleet, model, &ask, caller, priority);
-    let mut first_sent = None;
-    let mut failure: Option<Failure> = None;
+    let mut lease = admission.admit(report).await?;
+    let mut retry = Retry::new(&pipeline.config, body_len, Instant::now());
     loop {
-        let mut lease = match admission.admit(report).await {
-            Ok(lease) => lease,
-            Err(refused) => {
-                let failed = failure.map(|failure| failure.into_problem(report.n_attempts()));
-                return Err(failed.unwrap_or(refused));
-            }
-        };
         report.add_attempt(lease.candidate());
-        let first_sent = *first_sent.get_or_insert_with(Instant::now);
-        let failed = match dispatch(pipeline, &mut lease, call.request_id, call.headers).await {
+        let failure = match dispatch(pipeline, &mut lease, call.request_id, call.headers).await {
             Ok(reply) => return Ok(pipeline.pass_on(&fleet, reply, lease, report)),
-            Err(failed) => failed,
+            Err(failure) => failure,
         };
-        lease.end(failed.outcome, Charge::Estimate);
-        let is_last = !failed.is_retryable
-            || first_sent.elapsed() >= pipeline.config.timeouts.total
-            || report.n_attempts() >= pipeline.config.retries.max_attempts.get();
-        let failed = failed.or_more_telling(failure);
-        if is_last {
-            return Err(failed.into_problem(report.n_attempts()));
-        }
-        failure = Some(failed);
+        retry.end(lease, failure, Instant::now());
+        lease = match admission.again(&mut retry).await {
+            Some(lease) => lease,
+            None => return Err(retry.into_problem()),
+        };
     }
 }
 
@@ -146,6 +142,12 @@ impl Pipeline {
     /// The snapshot for a new request.
     pub(crate) fn fleet(&self) -> Arc<Fleet> {
         self.fleet.at(&self.session.catalog())
+    }
+
+    /// A source of chance of its own for whoever asks.
+    fn chance(&self) -> Rng {
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        chance.fork()
     }
 
     fn pass_on(

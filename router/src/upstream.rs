@@ -3,7 +3,10 @@
 //! Sends one attempt and classifies how it went. Whether to try again, and where, is the pipeline's decision.
 
 mod classify;
+mod failure;
 mod headers;
+mod limits;
+mod moment;
 mod reply;
 mod retry_after;
 
@@ -18,7 +21,8 @@ use shared::secret::Secret;
 use thiserror::Error;
 use tokio::time::Instant;
 
-pub use classify::{Disposition, classify};
+pub use classify::{Disposition, classify, classify_error};
+pub use failure::FailureClass;
 pub use reply::{BodyError, UpstreamReply};
 
 use crate::dialect::Endpoint;
@@ -32,7 +36,8 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// One pool of connections to all upstreams.
 ///
 /// HTTP/1.1 only: over HTTP/2, hyper keeps a single connection per host, and hundreds of long streams would queue
-/// for its stream limit. No redirects (a key stays with its origin), no proxy, no decompression.
+/// for its stream limit. No redirects (a key stays with its origin), no proxy. It asks for no compression; what comes
+/// compressed all the same is decoded as it comes in.
 #[derive(Clone, Debug)]
 pub struct UpstreamClient {
     client: reqwest::Client,
@@ -77,12 +82,23 @@ pub enum SendError {
     /// The request may have arrived, and may have been billed.
     #[error("the connection broke before a response: {0}")]
     Reset(String),
-    /// Its bytes could be neither read here nor passed on under the headers that the client gets.
+    /// In a way that is not known here, so that its bytes could be neither read nor passed on.
     #[error("the response is encoded as `{0}`, which was not asked for")]
     Encoded(String),
 }
 
 impl SendError {
+    pub fn class(&self) -> FailureClass {
+        match self {
+            Self::Connect(_) => FailureClass::Unreachable,
+            Self::Unbuildable(_) => FailureClass::Misconfigured,
+            Self::Closed => FailureClass::Unsent,
+            Self::Timeout(_) => FailureClass::TimedOut,
+            Self::Reset(_) => FailureClass::BrokenOff,
+            Self::Encoded(_) => FailureClass::BadAnswer,
+        }
+    }
+
     /// Whether nothing of the request reached the provider: every charge can be refunded.
     pub fn is_unsent(&self) -> bool {
         match self {

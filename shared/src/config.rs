@@ -36,6 +36,7 @@ pub struct Config {
     /// Serve without client keys on an address other than loopback.
     pub open_access: bool,
     pub state: StateStore,
+    pub state_tls: StateTls,
     /// Defaults to `<host>/<listen address>`.
     pub replica_name: Option<String>,
     pub providers: Vec<Provider>,
@@ -119,6 +120,16 @@ pub enum StateStore {
     Memory,
     /// `redis://` or `rediss://`; the URL may hold a password.
     Redis(Secret<String>),
+}
+
+/// How a `rediss://` server is trusted, and how it knows us; in PEM form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateTls {
+    /// `None`: what the system trusts.
+    pub ca: Option<Secret<String>>,
+    pub certificate: Option<Secret<String>>,
+    /// Given if and only if `certificate` is.
+    pub key: Option<Secret<String>>,
 }
 
 #[derive(Clone, Debug)]

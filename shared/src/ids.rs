@@ -102,4 +102,9 @@ pub struct Fence(pub u64);
 impl Fence {
     /// Nobody's: what an operator does is not bound to who leads.
     pub const NONE: Self = Self(0);
+
+    /// Whether somebody newer leads.
+    pub fn is_older_than(self, leader: Self) -> bool {
+        self != Self::NONE && self < leader
+    }
 }

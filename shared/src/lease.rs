@@ -62,6 +62,8 @@ pub enum RefusalReason {
     Unavailable,
     /// The cluster's retry budget is spent: one attempt more would add load where there is trouble already.
     RetryBudget,
+    /// Every candidate's provider asked to be left alone for a while (429).
+    Throttled,
     /// The store does not answer.
     StoreAway,
     /// This replica is shutting down.

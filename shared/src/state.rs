@@ -11,6 +11,7 @@ pub mod protocol;
 pub mod redis;
 pub mod replay;
 pub mod session;
+pub mod trouble;
 pub mod view;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ use protocol::{
     Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Mail, Operations, PublishStep,
     Status, TickReply,
 };
+use trouble::Trouble;
 use view::View;
 
 /// What a store call gives back; boxed, so that a session holds any store behind one pointer.
@@ -130,8 +132,16 @@ pub trait SharedState: Send + Sync + 'static {
 pub enum StateError {
     /// The call's outcome is unknown: the same call may be sent again.
     #[error("the state store does not answer: {0}")]
-    Away(String),
+    Away(Trouble),
     /// Sending the same again cannot help: an operator must act.
     #[error("{0}")]
-    Refused(String),
+    Refused(Trouble),
+}
+
+impl StateError {
+    pub fn trouble(&self) -> &Trouble {
+        match self {
+            Self::Away(trouble) | Self::Refused(trouble) => trouble,
+        }
+    }
 }

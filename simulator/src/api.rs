@@ -15,10 +15,12 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use tokio::sync::watch;
 
 use crate::behaviour::Behaviour;
 use crate::clock::Clock;
 use crate::connection::ConnectionReset;
+use crate::doors::Door;
 use crate::keys::Keys;
 use crate::options::Options;
 use crate::reply::Reply;
@@ -34,6 +36,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(crate) struct Simulator {
     clock: Clock,
     keys: Keys,
+    door: watch::Sender<Door>,
     requests: AtomicU64,
 }
 
@@ -43,9 +46,21 @@ impl Simulator {
         Self {
             clock,
             keys: Keys::new(clock, Behaviour::new(options), &options.keys),
+            door: watch::Sender::new(Door {
+                accept_delay: options.accept_delay,
+                is_second_open: true,
+            }),
             // Ids differ from those of another simulator, or of this one started again.
             requests: AtomicU64::new(fastrand::u64(..) >> 1),
         }
+    }
+
+    pub(crate) fn door(&self) -> Door {
+        *self.door.borrow()
+    }
+
+    pub(crate) fn watch_door(&self) -> watch::Receiver<Door> {
+        self.door.subscribe()
     }
 
     /// Answers one request; an error resets the connection instead.

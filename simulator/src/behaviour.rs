@@ -1,17 +1,28 @@
 //! How one key's requests are answered: the options, patched while the simulator runs.
+//!
+//! [`patch`] is what `PUT /behaviour/{key}` may say, [`faults`] what an answer is broken with, [`dress`] how the bytes of
+//! one that is right are written. `docs/simulator.md` lists every field.
 
+mod dress;
+mod faults;
+mod patch;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::{Deserialize, Deserializer};
 
 use crate::options::{ErrorKind, Options};
+
+pub(crate) use self::dress::{Dress, Encoding, LineEnd};
+pub(crate) use self::faults::{Break, BreakKind, Breaks, Failure, Garbage, Refusal};
+pub(crate) use self::patch::BehaviourPatch;
 
 /// What `retry-after` says where nothing was set.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The behaviour in force for one key.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Behaviour {
     first_byte: Duration,
     jitter: Duration,
@@ -19,98 +30,37 @@ pub(crate) struct Behaviour {
     pub(crate) tokens: u32,
     error_rate: f64,
     error_kind: ErrorKind,
-    cut_after: Option<u32>,
-    stall_after: Option<u32>,
+    pub(crate) seed: Option<u64>,
+    breaks: Breaks,
+    pub(crate) garbage: Option<Garbage>,
+    pub(crate) dress: Dress,
     status: Option<StatusCode>,
+    code: Option<Arc<str>>,
+    body: Option<Arc<str>>,
     retry_after: Option<Duration>,
+    retry_after_headers: RetryAfterHeaders,
     /// Whether answers tell their usage.
     pub(crate) usage: bool,
     /// The total that the usage tells, whatever was generated.
     pub(crate) reported_tokens: Option<u32>,
+    /// Whether answers tell what is left of the key's limits.
+    pub(crate) rate_limit_headers: bool,
+    /// How long a connection stays open after the end of an answer.
+    pub(crate) idle_close: Option<Duration>,
 }
 
-/// What `PUT /behaviour/{key}` may change. An absent field leaves the default; each `PUT` replaces the one before.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct BehaviourPatch {
-    #[serde(deserialize_with = "duration")]
-    first_byte: Option<Duration>,
-    #[serde(deserialize_with = "duration")]
-    jitter: Option<Duration>,
-    tokens_per_second: Option<f64>,
-    tokens: Option<u32>,
-    error_rate: Option<f64>,
-    #[serde(deserialize_with = "error_kind")]
-    error_kind: Option<ErrorKind>,
-    cut_after: Option<u32>,
-    stall_after: Option<u32>,
-    status: Option<u16>,
-    #[serde(deserialize_with = "duration")]
-    retry_after: Option<Duration>,
-    usage: Option<bool>,
-    reported_tokens: Option<u32>,
-}
-
-/// Why a patch is refused.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InvalidPatch {
-    #[error("not a behaviour: {0}")]
-    Malformed(#[from] serde_json::Error),
-    #[error("`error_rate` ({0}) must be a share from 0 to 1")]
-    ErrorRate(f64),
-    #[error("`tokens_per_second` ({0}) must not be negative")]
-    TokensPerSecond(f64),
-    #[error("`status` ({0}) must be an error, 400 to 599; leave it out for answers")]
-    Status(u16),
-}
-
-/// A failure instead of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    Status {
-        status: StatusCode,
-        retry_after: Option<Duration>,
-    },
-    Html,
-    Reset,
-}
-
-/// Where an answer breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Break {
-    /// Content chunks before it.
-    pub(crate) after: u32,
-    pub(crate) kind: BreakKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BreakKind {
-    /// The connection ends without the end of the body.
-    Cut,
-    /// Nothing more is sent.
-    Stall,
-}
-
-impl BehaviourPatch {
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, InvalidPatch> {
-        let patch: Self = serde_json::from_slice(json)?;
-        if let Some(rate) = patch.error_rate
-            && !(0.0..=1.0).contains(&rate)
-        {
-            return Err(InvalidPatch::ErrorRate(rate));
-        }
-        if let Some(pace) = patch.tokens_per_second
-            && pace < 0.0
-        {
-            return Err(InvalidPatch::TokensPerSecond(pace));
-        }
-        if let Some(status) = patch.status
-            && !(400..600).contains(&status)
-        {
-            return Err(InvalidPatch::Status(status));
-        }
-        Ok(patch)
-    }
+/// Which headers tell when to come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RetryAfterHeaders {
+    #[default]
+    Both,
+    /// `retry-after` only.
+    Seconds,
+    /// `retry-after-ms` only.
+    Millis,
+    /// None, as providers do that expect their clients to guess.
+    None,
 }
 
 impl Behaviour {
@@ -122,8 +72,15 @@ impl Behaviour {
             tokens,
             error_rate,
             error_kind,
+            seed,
             cut_after,
+            reset_after,
+            end_after,
+            error_after,
             stall_after,
+            idle_close,
+            accept_delay: _,
+            second_listen: _,
             keys: _,
         } = *options;
         Self {
@@ -133,44 +90,25 @@ impl Behaviour {
             tokens,
             error_rate,
             error_kind,
-            cut_after,
-            stall_after,
+            seed,
+            breaks: Breaks {
+                cut_after,
+                reset_after,
+                end_after,
+                error_after,
+                stall_after,
+            },
+            garbage: None,
+            dress: Dress::default(),
             status: None,
+            code: None,
+            body: None,
             retry_after: None,
+            retry_after_headers: RetryAfterHeaders::Both,
             usage: true,
             reported_tokens: None,
-        }
-    }
-
-    pub(crate) fn patched(self, patch: &BehaviourPatch) -> Self {
-        let BehaviourPatch {
-            first_byte,
-            jitter,
-            tokens_per_second,
-            tokens,
-            error_rate,
-            error_kind,
-            cut_after,
-            stall_after,
-            status,
-            retry_after,
-            usage,
-            reported_tokens,
-        } = *patch;
-        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-        Self {
-            first_byte: first_byte.unwrap_or(self.first_byte),
-            jitter: jitter.unwrap_or(self.jitter),
-            tokens_per_second: tokens_per_second.unwrap_or(self.tokens_per_second),
-            tokens: tokens.unwrap_or(self.tokens),
-            error_rate: error_rate.unwrap_or(self.error_rate),
-            error_kind: error_kind.unwrap_or(self.error_kind),
-            cut_after: cut_after.or(self.cut_after),
-            stall_after: stall_after.or(self.stall_after),
-            status: status.or(self.status),
-            retry_after: retry_after.or(self.retry_after),
-            usage: usage.unwrap_or(self.usage),
-            reported_tokens: reported_tokens.or(self.reported_tokens),
+            rate_limit_headers: true,
+            idle_close,
         }
     }
 
@@ -195,64 +133,39 @@ impl Behaviour {
     /// The failure that a request meets; `chance` from 0 to 1 decides against the error rate.
     pub(crate) fn failure(&self, chance: f64) -> Option<Failure> {
         if let Some(status) = self.status {
-            let retry_after = self.retry_after;
-            return Some(Failure::Status {
-                status,
-                retry_after,
-            });
+            return Some(self.refusal(status, self.retry_after));
+        }
+        if self.body.is_some() {
+            return Some(self.refusal(StatusCode::OK, None));
         }
         if chance >= self.error_rate {
             return None;
         }
         Some(match self.error_kind {
-            ErrorKind::ServerError => Failure::Status {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                retry_after: self.retry_after,
-            },
-            ErrorKind::RateLimit => Failure::Status {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                retry_after: Some(self.retry_after.unwrap_or(RETRY_AFTER)),
-            },
+            ErrorKind::Status(StatusCode::TOO_MANY_REQUESTS) => {
+                let wait = self.retry_after.unwrap_or(RETRY_AFTER);
+                self.refusal(StatusCode::TOO_MANY_REQUESTS, Some(wait))
+            }
+            ErrorKind::Status(status) => self.refusal(status, self.retry_after),
             ErrorKind::Reset => Failure::Reset,
             ErrorKind::Html => Failure::Html,
         })
     }
 
-    /// Where an answer of `tokens` content chunks breaks: at the earlier of the two settings, if it gets that far.
+    /// Where a stream of `tokens` content chunks breaks: at the earliest of the settings, if it gets that far.
     pub(crate) fn break_in(&self, tokens: u32) -> Option<Break> {
-        let cut = self.cut_after.map(|after| Break {
-            after,
-            kind: BreakKind::Cut,
-        });
-        let stall = self.stall_after.map(|after| Break {
-            after,
-            kind: BreakKind::Stall,
-        });
-        [cut, stall]
-            .into_iter()
-            .flatten()
-            .filter(|place| place.after <= tokens)
-            .min_by_key(|place| place.after)
+        self.breaks.earliest(tokens)
     }
-}
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
-        return Ok(None);
-    };
-    humantime::parse_duration(&text)
-        .map(Some)
-        .map_err(|error| serde::de::Error::custom(format_args!("`{text}`: {error}")))
-}
-
-/// A string as on the command line; the two that are numbers may also be written as such.
-fn error_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ErrorKind>, D::Error> {
-    let text = match Option::<serde_json::Value>::deserialize(deserializer)? {
-        None => return Ok(None),
-        Some(serde_json::Value::String(text)) => text,
-        Some(other) => other.to_string(),
-    };
-    text.parse().map(Some).map_err(serde::de::Error::custom)
+    fn refusal(&self, status: StatusCode, retry_after: Option<Duration>) -> Failure {
+        Failure::Refusal(Refusal {
+            status,
+            code: self.code.clone(),
+            body: self.body.clone(),
+            retry_after,
+            retry_after_headers: self.retry_after_headers,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -270,28 +183,11 @@ mod tests {
 
         let expected = Behaviour {
             first_byte: Duration::from_secs(2),
-            error_kind: ErrorKind::RateLimit,
+            error_kind: ErrorKind::Status(StatusCode::TOO_MANY_REQUESTS),
             tokens: 7,
             ..Behaviour::new(&Options::default())
         };
         assert_eq!(behaviour, expected);
-    }
-
-    #[track_caller]
-    fn refused(json: &str, sentence: &str) {
-        let error = BehaviourPatch::parse(json.as_bytes()).unwrap_err();
-
-        assert!(error.to_string().contains(sentence), "{error}");
-    }
-
-    #[test]
-    fn a_wrong_patch_is_refused_with_its_field() {
-        refused(r#"{"latency":"1s"}"#, "unknown field `latency`");
-        refused(r#"{"first_byte":"soon"}"#, "`soon`");
-        refused(r#"{"error_kind":"502"}"#, "use `500`, `429`");
-        refused(r#"{"error_rate":2}"#, "`error_rate` (2)");
-        refused(r#"{"tokens_per_second":-1}"#, "`tokens_per_second` (-1)");
-        refused(r#"{"status":200}"#, "`status` (200)");
     }
 
     #[test]
@@ -312,5 +208,15 @@ mod tests {
         };
         assert_eq!(behaviour.break_in(10), Some(stall));
         assert_eq!(behaviour.break_in(2), None);
+    }
+
+    #[test]
+    fn a_body_without_a_status_comes_under_200() {
+        let failure = patched(r#"{"body":"<html>"}"#).failure(1.0);
+
+        let Some(Failure::Refusal(refusal)) = failure else {
+            panic!("{failure:?}");
+        };
+        assert_eq!(refusal.status, StatusCode::OK);
     }
 }

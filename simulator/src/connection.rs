@@ -1,11 +1,16 @@
-//! One client's connection: HTTP/1.1 on a socket that can be made to end with a reset.
+//! One client's connection: HTTP/1.1 on a socket that can be made to end with a reset, or when it has been idle.
+
+mod idle;
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -13,11 +18,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::api::Simulator;
+use crate::reply::{ConnectionCut, ReplyBody};
+
+use self::idle::{Busy, Idleness};
 
 /// Instead of an answer: the connection is reset.
 #[derive(Debug, thiserror::Error)]
 #[error("the simulated provider resets the connection")]
 pub(crate) struct ConnectionReset;
+
+/// An extension of an answer: how long its connection stays open after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdleClose(pub(crate) Duration);
 
 /// Serves `stream` until either side ends it.
 ///
@@ -28,28 +40,74 @@ pub(crate) async fn run(simulator: Arc<Simulator>, stream: TcpStream) {
         tracing::debug!(%error, "Could not disable Nagle's algorithm");
     }
     let resets = Arc::new(AtomicBool::new(false));
+    let idleness = Idleness::default();
     let socket = Socket {
         stream,
         resets: Arc::clone(&resets),
     };
-    let service = service_fn(move |request| {
+    let service = service_fn(|request| {
         let simulator = Arc::clone(&simulator);
         let resets = Arc::clone(&resets);
+        let busy = idleness.begin();
         async move {
             let answer = simulator.answer(request).await;
             if answer.is_err() {
                 resets.store(true, Ordering::Relaxed);
             }
-            answer
+            answer.map(|reply| {
+                busy.set_patience(
+                    reply
+                        .extensions()
+                        .get()
+                        .map(|IdleClose(patience)| *patience),
+                );
+                reply.map(|body| OpenBody { body, resets, busy })
+            })
         }
     });
     let served = http1::Builder::new()
         // Idle connections are the client's business: load tests hold thousands of them.
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(socket), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "A connection ended early");
+        .serve_connection(TokioIo::new(socket), service);
+    tokio::select! {
+        served = pin!(served) => if let Err(error) = served {
+            tracing::debug!(%error, "A connection ended early");
+        },
+        // Without a look at what may be arriving just now, as providers do it.
+        () = idleness.over() => {}
+    }
+}
+
+/// A body that keeps its connection from being idle, and can end it with a reset.
+struct OpenBody {
+    body: ReplyBody,
+    resets: Arc<AtomicBool>,
+    #[expect(dead_code, reason = "its drop tells that the body has ended")]
+    busy: Busy,
+}
+
+impl Body for OpenBody {
+    type Data = Bytes;
+    type Error = ConnectionCut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ConnectionCut>>> {
+        let open = self.get_mut();
+        let frame = ready!(Pin::new(&mut open.body).poll_frame(cx));
+        if let Some(Err(ConnectionCut { is_reset: true })) = frame {
+            open.resets.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

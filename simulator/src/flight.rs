@@ -13,6 +13,7 @@ use crate::oracle::{ArrivalId, Ending};
 pub(crate) struct Flight {
     key: Arc<KeyState>,
     arrival: ArrivalId,
+    status: u16,
     ended: bool,
 }
 
@@ -21,6 +22,7 @@ impl Flight {
         Self {
             key,
             arrival,
+            status: 200,
             ended: false,
         }
     }
@@ -30,14 +32,22 @@ impl Flight {
         self.end(Ending::Answered);
     }
 
-    pub(crate) fn refuse(mut self) {
+    /// As [`Self::finish`], with another status than 200.
+    pub(crate) fn finish_with(mut self, status: u16) {
+        self.status = status;
+        self.end(Ending::Answered);
+    }
+
+    /// A limit or a wrong key keeps it out.
+    pub(crate) fn refuse(mut self, status: u16) {
+        self.status = status;
         self.end(Ending::Refused);
     }
 
     fn end(&mut self, ending: Ending) {
         if !self.ended {
             self.ended = true;
-            self.key.end(self.arrival, ending);
+            self.key.end(self.arrival, ending, self.status);
         }
     }
 }

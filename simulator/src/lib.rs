@@ -7,6 +7,7 @@ mod api;
 mod behaviour;
 mod clock;
 mod connection;
+mod doors;
 mod flight;
 mod generation;
 mod keys;
@@ -15,27 +16,26 @@ mod options;
 mod oracle;
 mod reply;
 mod stream;
+mod tailor;
 mod text;
 
 use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use shared::tasks;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Simulator;
+use crate::doors::Reception;
 
 pub use crate::options::{ErrorKind, InvalidErrorKind, InvalidKeyRule, KeyRule, Options};
 
 /// Answers on `listener` until `shutdown` resolves, then drops every connection: a provider that dies says no goodbye.
 ///
 /// # Errors
-/// When the listener's address cannot be read.
+/// When a listener's address cannot be read, or `options.second_listen` is taken.
 pub async fn serve(
     listener: TcpListener,
     options: Options,
@@ -43,37 +43,35 @@ pub async fn serve(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     tracing::info!(%address, "Simulating a provider on http://{address}/v1");
+    let second = match options.second_listen {
+        Some(second) => Some(TcpListener::bind(second).await?),
+        None => None,
+    };
     let simulator = Arc::new(Simulator::new(&options));
-    let connections = TaskTracker::new();
-    let stop = CancellationToken::new();
-    let mut shutdown = pin!(shutdown);
-
-    loop {
-        let accepted = tokio::select! {
-            () = &mut shutdown => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let connection = connection::run(Arc::clone(&simulator), stream);
-                let stopped = stop.clone().cancelled_owned();
-                tasks::spawn_named(&connections, "simulator connection", async move {
-                    tokio::select! {
-                        () = stopped => {}
-                        () = connection => {}
-                    }
-                });
+    let reception = Reception {
+        simulator: Arc::clone(&simulator),
+        connections: TaskTracker::new(),
+        stop: CancellationToken::new(),
+    };
+    let second_door = async {
+        match second {
+            Some(second) => {
+                reception
+                    .keep_second_door(second, simulator.watch_door())
+                    .await
             }
-            Err(error) => {
-                // Mostly out of file descriptors: connections that end free some.
-                tracing::warn!(%error, "Could not accept a connection");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            None => std::future::pending().await,
         }
+    };
+
+    tokio::select! {
+        () = shutdown => {}
+        () = reception.welcome(listener, &reception.stop) => {}
+        failed = second_door => failed?,
     }
 
-    stop.cancel();
-    connections.close();
-    connections.wait().await;
+    reception.stop.cancel();
+    reception.connections.close();
+    reception.connections.wait().await;
     Ok(())
 }

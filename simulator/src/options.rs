@@ -1,9 +1,11 @@
 //! What a simulator is started with; each field is a flag of `sluice simulate`.
 
+use std::net::SocketAddr;
 use std::num::ParseIntError;
 use std::str::FromStr;
 use std::time::Duration;
 
+use http::StatusCode;
 use shared::catalog::Limits;
 
 /// How the simulated provider behaves, until `PUT /behaviour/{key}` says otherwise.
@@ -21,10 +23,24 @@ pub struct Options {
     pub error_rate: f64,
     /// How they fail.
     pub error_kind: ErrorKind,
+    /// Makes every chance repeatable: which requests fail, and how long each takes.
+    pub seed: Option<u64>,
     /// Ends the connection abruptly after that many content chunks.
     pub cut_after: Option<u32>,
+    /// Resets the connection after that many content chunks.
+    pub reset_after: Option<u32>,
+    /// Ends a stream in good order after that many content chunks, but without its finish.
+    pub end_after: Option<u32>,
+    /// Ends a stream with an error event after that many content chunks.
+    pub error_after: Option<u32>,
     /// Goes silent after that many content chunks, until the client leaves.
     pub stall_after: Option<u32>,
+    /// Closes a connection that has been idle for so long.
+    pub idle_close: Option<Duration>,
+    /// Leaves a new connection alone for so long.
+    pub accept_delay: Duration,
+    /// A second address to answer on, which `PUT /listener` closes and opens.
+    pub second_listen: Option<SocketAddr>,
     /// The keys that are accepted, with their limits; none means any key, without limits.
     pub keys: Vec<KeyRule>,
 }
@@ -37,9 +53,16 @@ impl Default for Options {
             tokens_per_second: 200.0,
             tokens: 50,
             error_rate: 0.0,
-            error_kind: ErrorKind::ServerError,
+            error_kind: ErrorKind::Status(StatusCode::INTERNAL_SERVER_ERROR),
+            seed: None,
             cut_after: None,
+            reset_after: None,
+            end_after: None,
+            error_after: None,
             stall_after: None,
+            idle_close: None,
+            accept_delay: Duration::ZERO,
+            second_listen: None,
             keys: Vec::new(),
         }
     }
@@ -48,10 +71,8 @@ impl Default for Options {
 /// How an injected failure looks to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Status 500 with an OpenAI error body.
-    ServerError,
-    /// Status 429 with an OpenAI error body and `Retry-After`.
-    RateLimit,
+    /// This status with an OpenAI error body; 429 comes with `Retry-After`.
+    Status(StatusCode),
     /// The TCP connection is reset instead of an answer.
     Reset,
     /// Status 502 with the HTML page of a proxy in between.
@@ -59,7 +80,9 @@ pub enum ErrorKind {
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a kind of error: use `500`, `429`, `reset` or `html`")]
+#[error(
+    "`{0}` is not a kind of error: use an error status as `500` or `429`, or `reset` or `html`"
+)]
 pub struct InvalidErrorKind(String);
 
 impl FromStr for ErrorKind {
@@ -67,11 +90,14 @@ impl FromStr for ErrorKind {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "500" => Ok(Self::ServerError),
-            "429" => Ok(Self::RateLimit),
             "reset" => Ok(Self::Reset),
             "html" => Ok(Self::Html),
-            _ => Err(InvalidErrorKind(text.to_owned())),
+            status => match status.parse::<StatusCode>() {
+                Ok(status) if status.is_client_error() || status.is_server_error() => {
+                    Ok(Self::Status(status))
+                }
+                _ => Err(InvalidErrorKind(text.to_owned())),
+            },
         }
     }
 }
@@ -219,9 +245,10 @@ mod tests {
     #[test]
     fn a_wrong_error_kind_is_refused_with_the_right_ones() {
         assert_eq!("reset".parse(), Ok(ErrorKind::Reset));
+        assert!("529".parse::<ErrorKind>().is_ok());
         assert_eq!(
-            "503".parse::<ErrorKind>().unwrap_err().to_string(),
-            "`503` is not a kind of error: use `500`, `429`, `reset` or `html`"
+            "302".parse::<ErrorKind>().unwrap_err().to_string(),
+            "`302` is not a kind of error: use an error status as `500` or `429`, or `reset` or `html`"
         );
     }
 }

@@ -10,6 +10,9 @@ use serde::Serialize;
 /// Arrivals kept for `GET /oracle/arrivals/{key}`; those of the last minute are always kept.
 const ARRIVALS_KEPT: usize = 1_000_000;
 
+/// Of the probes.
+const PROBES_KEPT: usize = 10_000;
+
 const SECOND_US: u64 = 1_000_000;
 const MINUTE_US: u64 = 60 * SECOND_US;
 
@@ -32,6 +35,16 @@ pub(crate) struct Tally {
     busy_us: u64,
     request_us: u64,
     worst: Worst,
+    probes: Probes,
+}
+
+/// What was asked of the key without any request.
+#[derive(Debug, Default)]
+struct Probes {
+    n_seen: u64,
+    n_failed: u64,
+    /// Time and status of the latest.
+    kept: VecDeque<(u64, u16)>,
 }
 
 /// The worst seen, and what only grows.
@@ -64,11 +77,14 @@ pub(crate) enum Ending {
     Aborted,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     at_us: u64,
     tokens: u32,
     end: Option<(u64, Ending)>,
+    /// Of the answer; 0 until it ended, and where its client left first.
+    status: u16,
+    request_id: Option<Box<str>>,
 }
 
 /// One key's numbers, as `GET /oracle` shows them.
@@ -83,6 +99,10 @@ pub(crate) struct KeyReport {
     worst_minute_tokens: u64,
     aborted: u64,
     refused: u64,
+    /// `GET /v1/models`, which is counted nowhere else.
+    probes: u64,
+    /// Those of them that were not answered with 200.
+    probes_failed: u64,
 }
 
 /// One arrival, as `GET /oracle/arrivals/{key}` shows it; times are since the reset.
@@ -94,6 +114,17 @@ pub(crate) struct ArrivalReport {
     refused: bool,
     aborted: bool,
     aborted_at_us: Option<u64>,
+    /// `None` until it ended, and where its client left first.
+    status: Option<u16>,
+    /// The caller's `x-request-id`: all attempts at one request share it.
+    request_id: Option<Box<str>>,
+}
+
+/// One `GET /v1/models`, as `GET /oracle/arrivals/{key}` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct ProbeReport {
+    at_us: u64,
+    status: u16,
 }
 
 impl Tally {
@@ -123,6 +154,7 @@ impl Tally {
                 in_flight,
                 ..Worst::default()
             },
+            probes: Probes::default(),
         }
     }
 
@@ -130,13 +162,20 @@ impl Tally {
         self.in_flight
     }
 
-    pub(crate) fn arrive(&mut self, now_us: u64, tokens: u32) -> ArrivalId {
+    pub(crate) fn arrive(
+        &mut self,
+        now_us: u64,
+        tokens: u32,
+        request_id: Option<&str>,
+    ) -> ArrivalId {
         self.account(now_us);
         self.in_flight += 1;
         self.arrivals.push_back(Entry {
             at_us: now_us,
             tokens,
             end: None,
+            status: 0,
+            request_id: request_id.map(Into::into),
         });
         self.minute_tokens += u64::from(tokens);
         self.slide(now_us);
@@ -155,7 +194,7 @@ impl Tally {
         }
     }
 
-    pub(crate) fn end(&mut self, id: ArrivalId, now_us: u64, ending: Ending) {
+    pub(crate) fn end(&mut self, id: ArrivalId, now_us: u64, ending: Ending, status: u16) {
         self.account(now_us);
         self.in_flight -= 1;
         if id.generation != self.generation {
@@ -168,6 +207,7 @@ impl Tally {
         }
         if let Some(entry) = self.entry_mut(id.sequence) {
             entry.end = Some((now_us, ending));
+            entry.status = status;
         }
     }
 
@@ -192,6 +232,8 @@ impl Tally {
             worst_minute_tokens,
             aborted,
             refused,
+            probes: self.probes.n_seen,
+            probes_failed: self.probes.n_failed,
         }
     }
 
@@ -210,9 +252,31 @@ impl Tally {
                     refused: ending == Some(Ending::Refused),
                     aborted,
                     aborted_at_us: ended_us.filter(|_| aborted),
+                    status: ended_us.map(|_| entry.status).filter(|_| !aborted),
+                    request_id: entry.request_id.clone(),
                 }
             })
             .collect()
+    }
+
+    pub(crate) fn probe(&mut self, now_us: u64, status: u16) {
+        let probes = &mut self.probes;
+        probes.n_seen += 1;
+        probes.n_failed += u64::from(status != 200);
+        probes.kept.push_back((now_us, status));
+        if probes.kept.len() > PROBES_KEPT {
+            probes.kept.pop_front();
+        }
+    }
+
+    pub(crate) fn probes(&self) -> Vec<ProbeReport> {
+        let since_reset = |at_us: u64| at_us.saturating_sub(self.reset_us);
+        let kept = self.probes.kept.iter();
+        kept.map(|&(at_us, status)| ProbeReport {
+            at_us: since_reset(at_us),
+            status,
+        })
+        .collect()
     }
 
     /// Adds the time since the last change to the mean; time without a request in flight does not count.
@@ -234,7 +298,8 @@ impl Tally {
         while let Some(entry) = self.entry(self.minute)
             && entry.at_us + MINUTE_US <= now_us
         {
-            self.minute_tokens -= u64::from(entry.tokens);
+            let tokens = u64::from(entry.tokens);
+            self.minute_tokens -= tokens;
             self.minute += 1;
         }
     }
@@ -246,8 +311,8 @@ impl Tally {
         }
     }
 
-    fn entry(&self, sequence: u64) -> Option<Entry> {
-        self.arrivals.get(self.position(sequence)?).copied()
+    fn entry(&self, sequence: u64) -> Option<&Entry> {
+        self.arrivals.get(self.position(sequence)?)
     }
 
     fn entry_mut(&mut self, sequence: u64) -> Option<&mut Entry> {
@@ -278,13 +343,13 @@ mod tests {
     #[test]
     fn the_mean_counts_only_the_time_with_demand() {
         let mut tally = Tally::new(0);
-        let first = tally.arrive(1_000, 1);
-        let second = tally.arrive(2_000, 1);
-        tally.end(first, 3_000, Ending::Answered);
-        tally.end(second, 4_000, Ending::Answered);
+        let first = tally.arrive(1_000, 1, None);
+        let second = tally.arrive(2_000, 1, None);
+        tally.end(first, 3_000, Ending::Answered, 200);
+        tally.end(second, 4_000, Ending::Answered, 200);
         // Idle until 10 ms.
-        let third = tally.arrive(10_000, 1);
-        tally.end(third, 11_000, Ending::Answered);
+        let third = tally.arrive(10_000, 1, None);
+        tally.end(third, 11_000, Ending::Answered, 200);
 
         let report = tally.report(50_000);
 
@@ -296,9 +361,9 @@ mod tests {
     fn the_worst_windows_slide() {
         let mut tally = Tally::new(0);
         for at_us in [900_000, 950_000, 1_000_000, 1_899_999, 1_900_000] {
-            tally.arrive(at_us, 10);
+            tally.arrive(at_us, 10, None);
         }
-        tally.arrive(60_899_999, 10);
+        tally.arrive(60_899_999, 10, None);
 
         let report = tally.report(61_000_000);
 
@@ -309,11 +374,11 @@ mod tests {
     #[test]
     fn a_reset_keeps_what_is_still_running() {
         let mut tally = Tally::new(0);
-        let early = tally.arrive(1, 1);
+        let early = tally.arrive(1, 1, None);
         tally.reset(10);
-        let late = tally.arrive(20, 1);
-        tally.end(early, 30, Ending::Aborted);
-        tally.end(late, 40, Ending::Answered);
+        let late = tally.arrive(20, 1, None);
+        tally.end(early, 30, Ending::Aborted, 200);
+        tally.end(late, 40, Ending::Answered, 200);
 
         let report = tally.report(50);
 
@@ -324,10 +389,10 @@ mod tests {
     #[test]
     fn arrivals_are_told_since_the_reset() {
         let mut tally = Tally::new(100);
-        let left = tally.arrive(110, 7);
-        let refused = tally.arrive(120, 8);
-        tally.end(refused, 121, Ending::Refused);
-        tally.end(left, 150, Ending::Aborted);
+        let left = tally.arrive(110, 7, None);
+        let refused = tally.arrive(120, 8, None);
+        tally.end(refused, 121, Ending::Refused, 429);
+        tally.end(left, 150, Ending::Aborted, 200);
 
         let arrivals = tally.arrivals();
 
@@ -338,19 +403,22 @@ mod tests {
             refused: false,
             aborted: true,
             aborted_at_us: Some(50),
+            status: None,
+            request_id: None,
         };
         assert_eq!(arrivals[0], expected);
         assert!(arrivals[1].refused && !arrivals[1].aborted);
+        assert_eq!(arrivals[1].status, Some(429));
     }
 
     #[test]
     fn what_arrived_in_the_last_minute_is_never_forgotten() {
         let mut tally = Tally::new(0);
         for arrival in 0..ARRIVALS_KEPT as u64 + 10 {
-            tally.arrive(arrival, 1);
+            tally.arrive(arrival, 1, None);
         }
-        let last = tally.arrive(2 * MINUTE_US, 1);
-        tally.end(last, 2 * MINUTE_US + 5, Ending::Answered);
+        let last = tally.arrive(2 * MINUTE_US, 1, None);
+        tally.end(last, 2 * MINUTE_US + 5, Ending::Answered, 200);
 
         let report = tally.report(3 * MINUTE_US);
 

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use crate::behaviour::BreakKind;
 use crate::flight::Flight;
 use crate::stream::PacedStream;
+use crate::tailor::TailoredStream;
 
 /// How long a stalled answer stays silent before the provider gives up on its client.
 const SILENCE: Duration = Duration::from_secs(10 * 60);
@@ -26,6 +27,7 @@ pub(crate) enum ReplyBody {
     Whole(WholeBody),
     Broken(BrokenBody),
     Stream(Box<PacedStream>),
+    Tailored(Box<TailoredStream>),
 }
 
 /// A body in one piece.
@@ -45,7 +47,10 @@ pub(crate) struct BrokenBody {
 /// Ends the connection in the middle of a body.
 #[derive(Debug, thiserror::Error)]
 #[error("the simulated provider cuts the connection")]
-pub(crate) struct ConnectionCut;
+pub(crate) struct ConnectionCut {
+    /// By RST instead of FIN.
+    pub(crate) is_reset: bool,
+}
 
 /// An answer of JSON with `status`.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Reply {
@@ -122,6 +127,7 @@ impl Body for ReplyBody {
                 Poll::Ready(Some(Err(cut)))
             }
             Self::Stream(stream) => stream.poll_frame(cx),
+            Self::Tailored(stream) => stream.poll_frame(cx),
         }
     }
 
@@ -130,6 +136,7 @@ impl Body for ReplyBody {
             Self::Whole(body) => body.bytes.is_empty() && body.flight.is_none(),
             Self::Broken(_) => false,
             Self::Stream(stream) => stream.is_over(),
+            Self::Tailored(stream) => stream.is_over(),
         }
     }
 
@@ -137,7 +144,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(body) => SizeHint::with_exact(body.bytes.len() as u64),
             Self::Broken(body) => SizeHint::with_exact(body.announced),
-            Self::Stream(_) => SizeHint::new(),
+            Self::Stream(_) | Self::Tailored(_) => SizeHint::new(),
         }
     }
 }
@@ -166,14 +173,15 @@ impl Breaking {
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
                 ready!(silence.as_mut().poll(cx));
             }
-            BreakKind::Cut if !self.flushed => {
+            _ if !self.flushed => {
                 // hyper flushes what it has when a body is not ready, and drops it when a body fails.
                 self.flushed = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            BreakKind::Cut => {}
+            BreakKind::Cut | BreakKind::Reset | BreakKind::End | BreakKind::Error => {}
         }
-        Poll::Ready(ConnectionCut)
+        let is_reset = self.kind == BreakKind::Reset;
+        Poll::Ready(ConnectionCut { is_reset })
     }
 }

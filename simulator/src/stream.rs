@@ -12,13 +12,18 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
-use crate::behaviour::{Behaviour, Break};
+use crate::behaviour::{Behaviour, Break, BreakKind};
 use crate::flight::Flight;
 use crate::generation::{DeltaTemplate, Generation};
 use crate::reply::{Breaking, ConnectionCut};
 
 /// A frame is handed over when it has grown to this.
 const FRAME_BYTES: usize = 32 * 1024;
+
+/// What OpenAI sends in a stream that cannot go on.
+const ERROR_EVENT: &[u8] =
+    b"data: {\"error\":{\"message\":\"The server had an error while processing your request.\",\
+    \"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
 
 pub(crate) struct PacedStream {
     generation: Generation,
@@ -73,8 +78,28 @@ impl PacedStream {
                     if let Some(place) = self.place_of_break
                         && place.after == token
                     {
-                        self.stage = Stage::Breaking(Breaking::new(place.kind));
+                        match place.kind {
+                            BreakKind::End | BreakKind::Error => {
+                                if place.kind == BreakKind::Error {
+                                    out.extend_from_slice(ERROR_EVENT);
+                                }
+                                self.finish();
+                                self.stage = Stage::Over;
+                                if !out.is_empty() {
+                                    return frame(out);
+                                }
+                            }
+                            BreakKind::Cut | BreakKind::Reset | BreakKind::Stall => {
+                                self.stage = Stage::Breaking(Breaking::new(place.kind));
+                            }
+                        }
                         continue;
+                    }
+                    if let Some(garbage) = self.behaviour.garbage.take_if(|it| it.after == token) {
+                        garbage.write(&mut out);
+                        if out.len() >= FRAME_BYTES {
+                            return frame(out);
+                        }
                     }
                     let due = self.behaviour.pace(token);
                     if out.len() >= FRAME_BYTES {

@@ -13,6 +13,10 @@ use tokio::net::TcpListener;
 use crate::failure::Failure;
 
 #[derive(Args)]
+#[command(
+    after_help = "While it runs, PUT /behaviour/KEY (or *) changes how a key is treated, PUT /listener how connections are \
+                  taken; GET /oracle tells what arrived. docs/simulator.md lists every field."
+)]
 pub(crate) struct Arguments {
     /// Where to answer
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
@@ -38,15 +42,36 @@ struct Behaviour {
     /// The share of requests that fail, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     error_rate: f64,
-    /// How they fail: 500, 429, reset or html
+    /// How they fail: an error status, reset or html
     #[arg(long, value_name = "KIND", default_value = "500")]
     error_kind: ErrorKind,
+    /// Make every chance repeatable: which requests fail, and how long each takes
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
     /// End the connection abruptly after that many content chunks
     #[arg(long, value_name = "CHUNKS")]
     cut_after: Option<u32>,
+    /// Reset the connection after that many content chunks
+    #[arg(long, value_name = "CHUNKS")]
+    reset_after: Option<u32>,
+    /// End streams in good order, but without their finish, after that many content chunks
+    #[arg(long, value_name = "CHUNKS")]
+    end_after: Option<u32>,
+    /// End streams with an error event after that many content chunks
+    #[arg(long, value_name = "CHUNKS")]
+    error_after: Option<u32>,
     /// Go silent after that many content chunks
     #[arg(long, value_name = "CHUNKS")]
     stall_after: Option<u32>,
+    /// Close connections that have been idle for so long
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    idle_close: Option<Duration>,
+    /// Leave a new connection alone for so long
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
+    accept_delay: Duration,
+    /// A second address to answer on, which `PUT /listener` closes and opens
+    #[arg(long, value_name = "ADDRESS")]
+    second_listen: Option<SocketAddr>,
     /// A key that is accepted, with its limits: SECRET:concurrency=10,rpm=60,tpm=6000; without any, all keys are
     #[arg(long = "key", value_name = "RULE")]
     keys: Vec<KeyRule>,
@@ -61,8 +86,15 @@ impl From<Behaviour> for Options {
             tokens,
             error_rate,
             error_kind,
+            seed,
             cut_after,
+            reset_after,
+            end_after,
+            error_after,
             stall_after,
+            idle_close,
+            accept_delay,
+            second_listen,
             keys,
         } = behaviour;
         Self {
@@ -72,8 +104,15 @@ impl From<Behaviour> for Options {
             tokens,
             error_rate,
             error_kind,
+            seed,
             cut_after,
+            reset_after,
+            end_after,
+            error_after,
             stall_after,
+            idle_close,
+            accept_delay,
+            second_listen,
             keys,
         }
     }
@@ -145,7 +184,7 @@ mod tests {
             ["simulate", "--error-rate", "NaN"],
             ["simulate", "--tokens-per-second", "-1"],
             ["simulate", "--tokens-per-second", "inf"],
-            ["simulate", "--error-kind", "404"],
+            ["simulate", "--error-kind", "302"],
             ["simulate", "--first-byte", "50"],
         ] {
             assert!(Line::try_parse_from(arguments).is_err(), "{arguments:?}");

@@ -12,6 +12,7 @@ import openai
 
 MODEL = "simulated"
 REAL_MODEL = "llama"
+REAL_EMBEDDINGS = "llama-embeddings"
 QUESTION = [{"role": "user", "content": "What does the river do?"}]
 
 BASE_URL = sys.argv[1]
@@ -137,6 +138,19 @@ def check_real_server_stream():
     assert chunks[-1].usage.completion_tokens == 16, chunks[-1]
 
 
+def check_real_server_embeddings():
+    for encoding in ("float", "base64"):
+        answer = client().embeddings.create(
+            model=REAL_EMBEDDINGS, input=["the river", "an old mill"], encoding_format=encoding
+        )
+        assert [item.index for item in answer.data] == [0, 1], answer
+        assert answer.usage.total_tokens > 0, answer.usage
+    # Without a format the SDK asks for base64 and decodes it.
+    decoded = client().embeddings.create(model=REAL_EMBEDDINGS, input=["the river", "an old mill"])
+    first, second = (item.embedding for item in decoded.data)
+    assert len(first) == len(second) == 64 and first != second, (len(first), len(second))
+
+
 CHECKS = {
     "chat": check_chat,
     "stream": check_stream,
@@ -149,6 +163,7 @@ CHECKS = {
     "bad request": check_bad_request,
     "llama.cpp: chat": check_real_server_chat,
     "llama.cpp: stream": check_real_server_stream,
+    "llama.cpp: embeddings": check_real_server_embeddings,
 }
 
 
@@ -162,7 +177,7 @@ def main():
             failed += 1
             outcome = "FAILED"
             traceback.print_exc()
-        print(f"openai {openai.__version__:<8} {name:<20} {outcome}", flush=True)
+        print(f"openai {openai.__version__:<8} {name:<22} {outcome}", flush=True)
     print(f"openai {openai.__version__}: {len(CHECKS) - failed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 

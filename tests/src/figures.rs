@@ -24,6 +24,20 @@ pub fn figure(what: &str, value: impl Display, target: impl Display) {
     say(&format!("    {what}: {value} (target {target})"));
 }
 
+/// Prints what was measured for a row of `docs/faults.md`.
+pub fn fault(row: u32, what: &str, value: impl Display, target: impl Display) {
+    say(&format!(
+        "    faults row {row}: {what}: {value} (target {target})"
+    ));
+}
+
+/// The same, where the row's name says enough.
+pub fn row(number: u32, value: impl Display, target: impl Display) {
+    say(&format!(
+        "    faults row {number}: {value} (target {target})"
+    ));
+}
+
 /// Whether the long forms are wanted (`SLUICE_LONG=1`).
 #[expect(
     clippy::disallowed_methods,

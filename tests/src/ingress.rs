@@ -14,6 +14,8 @@ use crate::load::Sample;
 
 /// How often each replica's readiness is asked.
 const PERIOD: Duration = Duration::from_millis(100);
+/// Clients that were refused do not come back at once.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub struct Ingress {
@@ -76,7 +78,12 @@ impl Ingress {
                 let mut samples = Vec::new();
                 while !is_over.load(Ordering::Relaxed) {
                     let began = Instant::now();
-                    samples.push(Sample::of(routes.send(&request).await, began));
+                    let sample = Sample::of(routes.send(&request).await, began);
+                    let was_refused = sample.status != 200;
+                    samples.push(sample);
+                    if was_refused {
+                        sleep(REFUSED_PAUSE).await;
+                    }
                 }
                 samples
             });

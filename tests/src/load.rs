@@ -15,6 +15,7 @@ use crate::client::{Answer, Connection, Request};
 /// One finished request.
 #[derive(Clone, Debug)]
 pub struct Sample {
+    pub began: Instant,
     /// 0 where no whole answer came.
     pub status: u16,
     pub took: Duration,
@@ -28,6 +29,7 @@ impl Sample {
         let took = began.elapsed();
         match answer {
             Ok(answer) => Self {
+                began,
                 status: if answer.is_complete() {
                     answer.status
                 } else {
@@ -38,6 +40,7 @@ impl Sample {
                 error: (answer.status != 200).then(|| answer.text()),
             },
             Err(error) => Self {
+                began,
                 status: 0,
                 took,
                 key: None,
@@ -95,6 +98,33 @@ pub async fn run(
         });
     }
     running.join_all().await.into_iter().flatten().collect()
+}
+
+/// Sends `per_second` requests a second for `duration`, whatever becomes of them, to the replicas in turn.
+pub async fn run_at_rate(
+    addresses: &[SocketAddr],
+    per_second: u32,
+    duration: Duration,
+    request: Request,
+) -> Vec<Sample> {
+    let request = Arc::new(request);
+    let began = Instant::now();
+    let interval = Duration::from_secs(1) / per_second;
+    let mut running = JoinSet::new();
+    for turn in 0.. {
+        let due = interval * turn;
+        if due >= duration {
+            break;
+        }
+        tokio::time::sleep_until(began + due).await;
+        let request = Arc::clone(&request);
+        let address = addresses[turn as usize % addresses.len()];
+        running.spawn(async move {
+            let began = Instant::now();
+            Sample::of(request.send(address).await, began)
+        });
+    }
+    running.join_all().await
 }
 
 /// How many samples ended with each status.

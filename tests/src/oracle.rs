@@ -33,6 +33,9 @@ pub struct KeyFigures {
     pub worst_minute_tokens: u64,
     pub aborted: u64,
     pub refused: u64,
+    /// `GET /v1/models`: no requests.
+    pub probes: u64,
+    pub probes_failed: u64,
 }
 
 /// One request as the provider saw it; times are microseconds since 1970.
@@ -49,6 +52,10 @@ pub struct Arrival {
     /// Prompt and output, as a whole answer reports them.
     pub tokens: u64,
     pub refused: bool,
+    /// `None` while it runs, and where the caller hung up; 0 for a reset.
+    pub status: Option<u16>,
+    /// Shared by all attempts at one request of a client.
+    pub request_id: Option<String>,
 }
 
 /// A `sluice simulate` process.
@@ -154,12 +161,21 @@ impl Simulator {
 
     /// Changes how it treats the key from now on.
     pub async fn behave(&self, secret: &str, behaviour: &Value) {
-        let mut request = Request::post(&format!("/behaviour/{secret}"), behaviour);
+        self.put(&format!("/behaviour/{secret}"), behaviour).await;
+    }
+
+    async fn put(&self, path: &str, body: &Value) {
+        let mut request = Request::post(path, body);
         request.method = "PUT";
         // `to_bytes` sends a length with POST only; any other method names it itself.
         let length = request.body.len().to_string();
         let request = request.header("content-length", &length);
         self.ask(&request).await;
+    }
+
+    /// Changes how it takes connections: `accept_delay`, and `second` (`open` or `closed`).
+    pub async fn listen(&self, listener: &Value) {
+        self.put("/listener", listener).await;
     }
 
     /// Waits until `count` requests are in flight over these keys.

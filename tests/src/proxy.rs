@@ -23,6 +23,15 @@ pub enum Fault {
     Swallow,
     /// Connections end with a reset.
     Reset,
+    /// Replies are other bytes than were sent.
+    Garbage,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
 }
 
 /// A running proxy; dropped, it ends with all of its connections.
@@ -78,8 +87,8 @@ async fn connect(near: TcpStream, target: SocketAddr, fault: &Mutex<Fault>) -> i
     let (mut far_in, mut far_out) = far.into_split();
 
     let result = tokio::try_join!(
-        pass(&mut near_in, &mut far_out, fault),
-        pass(&mut far_in, &mut near_out, fault),
+        pass(&mut near_in, &mut far_out, Way::There, fault),
+        pass(&mut far_in, &mut near_out, Way::Back, fault),
     );
     if result.is_err() {
         near_in.as_ref().set_zero_linger()?;
@@ -95,6 +104,7 @@ async fn connect(near: TcpStream, target: SocketAddr, fault: &Mutex<Fault>) -> i
 async fn pass(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
+    way: Way,
     fault: &Mutex<Fault>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
@@ -105,7 +115,8 @@ async fn pass(
         }
         let now = *fault.lock().unwrap_or_else(PoisonError::into_inner);
         match now {
-            Fault::None => to.write_all(&buffer[..count]).await?,
+            Fault::Garbage if way == Way::Back => to.write_all(b"\0what\xff?\r\n").await?,
+            Fault::None | Fault::Garbage => to.write_all(&buffer[..count]).await?,
             Fault::Delay(delay) => {
                 sleep(delay).await;
                 to.write_all(&buffer[..count]).await?;

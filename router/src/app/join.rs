@@ -9,6 +9,7 @@ use shared::ids::ReplicaName;
 use shared::state::memory::MemoryState;
 use shared::state::redis::RedisState;
 use shared::state::session::{JoinError, JoinOptions, Session};
+use shared::state::trouble::StoreStatus;
 use shared::state::{SharedState, StateError};
 use shared::time::SystemClock;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,7 @@ pub(super) async fn join(
     config: &Config,
     options: StartOptions,
     listening: SocketAddr,
+    status: StoreStatus,
     tracker: TaskTracker,
 ) -> Result<Session, StartError> {
     let state: Arc<dyn SharedState> = match (options.state, &config.state) {
@@ -38,6 +40,7 @@ pub(super) async fn join(
         replica,
         catalog: Catalog::declare(config),
         record: options.record,
+        status,
         tracker,
     })
     .await?;

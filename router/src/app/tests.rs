@@ -5,6 +5,8 @@ mod client;
 mod draining;
 mod failing;
 mod limits;
+mod recording;
+mod retrying;
 mod upstream;
 
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::client::{Connection, Received, chat, get, post};
+use self::recording::Recording;
 use self::upstream::{FakeUpstream, PROMPT_TOKENS, USAGE_TOKENS};
 use super::*;
 use crate::fleet::tests::config_of;
@@ -27,6 +30,8 @@ struct Replica {
     admin: SocketAddr,
     upstream: FakeUpstream,
     pipeline: Arc<Pipeline>,
+    /// What was asked of the store.
+    recording: Recording,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), RunError>>,
 }
@@ -49,6 +54,11 @@ impl Replica {
         reason = "a test waits for this task itself"
     )]
     async fn begin(config: Config, options: StartOptions, upstream: FakeUpstream) -> Self {
+        let recording = Recording::new();
+        let options = StartOptions {
+            record: Some(recording.path()),
+            ..options
+        };
         let app = App::start(Arc::new(config), options).await.unwrap();
         let (data, admin) = app.addresses();
         let pipeline = Arc::clone(&app.pipeline);
@@ -62,6 +72,7 @@ impl Replica {
             admin,
             upstream,
             pipeline,
+            recording,
             stop: Some(stop),
             running,
         }

@@ -68,6 +68,12 @@ pub struct UpstreamError {
     pub code: Option<String>,
     /// The HTTP status that the error itself names, for those that arrive after a 200.
     pub status: Option<u16>,
+    /// A closer word than the code: Anthropic's `details.error_code`, the `reason` of Google's `ErrorInfo`.
+    pub reason: Option<String>,
+    /// Google's `RetryInfo`, as it is written: `34.07s`.
+    pub retry_delay: Option<String>,
+    /// The first quota that Google's `QuotaFailure` names: `GenerateRequestsPerDayPerProjectPerModel-FreeTier`.
+    pub quota: Option<String>,
 }
 
 impl UpstreamError {
@@ -108,12 +114,52 @@ impl UpstreamError {
             .into_iter()
             .filter_map(|field| text(field)?.parse().ok())
             .find(|status| (400..600).contains(status));
+        let details = Details::of(error.get("details"));
         Some(Self {
             message: text("message").unwrap_or_default(),
             kind: text("type").or_else(|| text("status")),
             code: text("code"),
             status,
+            reason: details.reason,
+            retry_delay: details.retry_delay,
+            quota: details.quota,
         })
+    }
+
+    /// Whether `body` has the shape that clients get: an object with an `error` object that has a message.
+    pub fn is_openai_shaped(body: &[u8]) -> bool {
+        let body: Option<Value> = serde_json::from_slice(body).ok();
+        body.is_some_and(|body| body["error"]["message"].is_string())
+    }
+}
+
+/// What providers add to an error for machines to read.
+#[derive(Default)]
+struct Details {
+    reason: Option<String>,
+    retry_delay: Option<String>,
+    quota: Option<String>,
+}
+
+impl Details {
+    fn of(details: Option<&Value>) -> Self {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        match details {
+            Some(Value::Object(details)) => Self {
+                reason: details.get("error_code").and_then(text),
+                ..Self::default()
+            },
+            Some(Value::Array(parts)) => {
+                let first =
+                    |pointer: &str| parts.iter().find_map(|part| text(part.pointer(pointer)?));
+                Self {
+                    reason: first("/reason"),
+                    retry_delay: first("/retryDelay"),
+                    quota: first("/violations/0/quotaId"),
+                }
+            }
+            _ => Self::default(),
+        }
     }
 }
 
@@ -167,6 +213,35 @@ mod tests {
             "m",
             ["", "1302", ""],
         );
+    }
+
+    #[test]
+    fn details_for_machines_are_understood() {
+        let google = r#"[{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[
+            {"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"RequestsPerDay"}]},
+            {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED"},
+            {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.07s"}]}}]"#;
+        let anthropic = r#"{"type":"error","error":{"type":"rate_limit_error","message":"m",
+            "details":{"error_code":"enforced_spend_limit_reached"}}}"#;
+
+        let google = UpstreamError::parse(google.as_bytes()).unwrap();
+        let anthropic = UpstreamError::parse(anthropic.as_bytes()).unwrap();
+
+        assert_eq!(google.reason.as_deref(), Some("RATE_LIMIT_EXCEEDED"));
+        assert_eq!(google.retry_delay.as_deref(), Some("34.07s"));
+        assert_eq!(google.quota.as_deref(), Some("RequestsPerDay"));
+        let reason = anthropic.reason.as_deref();
+        assert_eq!(reason, Some("enforced_spend_limit_reached"));
+    }
+
+    #[test]
+    fn only_the_shape_that_clients_get_is_passed_on_as_it_is() {
+        let is_openai_shaped = |body: &str| UpstreamError::is_openai_shaped(body.as_bytes());
+
+        assert!(is_openai_shaped(r#"{"error":{"message":"m"}}"#));
+        assert!(!is_openai_shaped(r#"[{"error":{"message":"m"}}]"#));
+        assert!(!is_openai_shaped(r#"{"error":"m"}"#));
+        assert!(!is_openai_shaped("<html>"));
     }
 
     #[test]

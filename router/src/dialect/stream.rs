@@ -42,7 +42,7 @@ pub struct StreamFault {
 #[derive(Debug, PartialEq, Eq)]
 pub enum StreamFaultKind {
     /// The upstream sent an error event. It is not passed on: it may name the upstream's account.
-    Upstream(UpstreamError),
+    Upstream(Box<UpstreamError>),
     /// An event of more than 1 MiB.
     EventTooLong,
 }
@@ -181,7 +181,7 @@ impl StreamRelay {
             return Fate::Pass;
         }
         if let Some(error) = self.reader.error(&data) {
-            return Fate::Fault(StreamFaultKind::Upstream(error));
+            return Fate::Fault(StreamFaultKind::Upstream(Box::new(error)));
         }
         if self.reader.has_finish_reason(&data) {
             self.has_finish_reason = true;

@@ -3,8 +3,8 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use shared::catalog::{Limits, Strategy};
 use shared::config::{
-    Dialect, Health, Key, LogFormat, Provider, Queue, Retries, ServerLimits, StateStore, Telemetry,
-    Timeouts, Upstream,
+    Dialect, Health, Key, LogFormat, Provider, Queue, Retries, ServerLimits, StateStore, StateTls,
+    Telemetry, Timeouts, Upstream,
 };
 
 use super::*;
@@ -62,6 +62,7 @@ pub(crate) fn config_of(providers: &[(&str, String)], token: &str) -> Config {
         admin_listen: ([127, 0, 0, 1], 0).into(),
         open_access: false,
         state: StateStore::Memory,
+        state_tls: StateTls::default(),
         replica_name: None,
         models: vec![model("m", &["alias"], &providers)],
         providers,

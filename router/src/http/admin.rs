@@ -87,6 +87,7 @@ async fn show_metrics(State(readiness): State<Arc<Readiness>>) -> Response {
         return StatusCode::NOT_FOUND.into_response();
     };
     let mut text = recorder.render();
+    metrics::render_store(readiness.store(), &mut text);
     if let Some(pipeline) = readiness.pipeline() {
         metrics::render_session(&pipeline.session, &mut text);
     }

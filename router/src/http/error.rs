@@ -41,8 +41,7 @@ pub(crate) fn problem_response(problem: &Problem) -> Response {
     let (status, body) = match problem {
         Problem::Upstream {
             status,
-            body,
-            is_json: true,
+            body: Some(body),
             ..
         } => (*status, body.clone()),
         problem => {
@@ -94,6 +93,7 @@ pub(crate) fn reason(problem: &Problem) -> (&'static str, String) {
             RefusalReason::Deadline => "deadline",
             RefusalReason::Unavailable => "unavailable",
             RefusalReason::RetryBudget => "retry_budget",
+            RefusalReason::Throttled => "throttled",
             RefusalReason::StoreAway => "store_away",
             RefusalReason::Draining => "draining",
         },
@@ -259,6 +259,9 @@ fn refused_shape(
             "no_upstream_available",
             format!("No upstream of `{model}` can be used now."),
         ),
+        RefusalReason::Throttled => Shape::limited(format!(
+            "Rate limit reached for `{model}`: its providers asked to be left alone for a while.",
+        )),
         RefusalReason::RetryBudget => Shape::unavailable(
             "retry_budget_spent",
             format!("An upstream of `{model}` failed, and the cluster's retry budget is spent."),
@@ -296,6 +299,14 @@ fn no_answer_words(why: NoAnswer) -> (&'static str, &'static str) {
         NoAnswer::KeyRejected => (
             "upstream_key_rejected",
             "The upstream does not take this router's credentials.",
+        ),
+        NoAnswer::Exhausted => (
+            "upstream_quota_exhausted",
+            "This router's account at the upstream has no quota left.",
+        ),
+        NoAnswer::Misconfigured => (
+            "upstream_misconfigured",
+            "The upstream does not know what this router asked it for.",
         ),
         NoAnswer::LeaseLost => (
             "lease_lost",
@@ -348,20 +359,19 @@ fn write_headers(headers: &mut HeaderMap, problem: &Problem) {
         }
         Problem::Upstream {
             retry_after,
-            is_retried,
+            is_final,
             ..
         } => {
             if let Some(retry_after) = retry_after {
                 write_retry_after(headers, *retry_after);
             }
-            // The router has asked elsewhere already: a client that does so again only multiplies the load.
-            if *is_retried {
+            if *is_final {
                 write_should_retry(headers, false);
             }
         }
-        Problem::NoAnswer { why: _, is_retried } => {
+        Problem::NoAnswer { why: _, is_final } => {
             write_retry_after(headers, UPSTREAM_RETRY_AFTER);
-            if *is_retried {
+            if *is_final {
                 write_should_retry(headers, false);
             }
         }

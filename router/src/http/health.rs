@@ -16,7 +16,7 @@ pub(crate) async fn livez() -> &'static str {
 /// Tells whether new requests should be sent here.
 pub(crate) async fn readyz(State(readiness): State<Arc<Readiness>>) -> Response {
     match readiness.check() {
-        Ok(()) => "ok\n".into_response(),
+        Ok(how) => how.into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use shared::state::trouble::StoreStatus;
 use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::Pipeline;
@@ -10,6 +11,7 @@ pub(crate) struct Readiness {
     /// Once this replica has joined the store.
     pipeline: OnceLock<Arc<Pipeline>>,
     draining: CancellationToken,
+    store: StoreStatus,
 }
 
 impl Readiness {
@@ -17,6 +19,7 @@ impl Readiness {
         Arc::new(Self {
             pipeline: OnceLock::new(),
             draining,
+            store: StoreStatus::default(),
         })
     }
 
@@ -29,21 +32,34 @@ impl Readiness {
         self.pipeline.get()
     }
 
-    /// Whether new requests should be sent here.
+    /// How this replica stands with the store, before it has joined too.
+    pub(crate) fn store(&self) -> &StoreStatus {
+        &self.store
+    }
+
+    /// Whether new requests should be sent here; a word about the store in any case.
+    ///
+    /// The store being away is told and is no reason by itself: it is away for all replicas, so taking one out of
+    /// service helps nobody. Only the bounded name of the cause is told, for clients may read this.
     ///
     /// # Errors
     ///
     /// Why not, for an operator.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
+    pub(crate) fn check(&self) -> Result<String, String> {
         if self.draining.is_cancelled() {
-            return Err("shutting down\n");
+            return Err("shutting down\n".to_owned());
         }
+        let away = self.store.away();
+        let why = away.map_or_else(String::new, |cause| {
+            format!(": the state store is away ({})", cause.name())
+        });
         match self.pipeline() {
-            None => Err("the state store has not been joined yet\n"),
-            Some(pipeline) if !pipeline.session.is_ready() => {
-                Err("the state store is away, or still learns who holds what\n")
-            }
-            Some(_) => Ok(()),
+            None => Err(format!("the state store has not been joined yet{why}\n")),
+            Some(pipeline) if !pipeline.session.is_ready() => Err(match away {
+                Some(_) => format!("not ready{why}\n"),
+                None => "the state store still learns who holds what\n".to_owned(),
+            }),
+            Some(_) => Ok(format!("ok{why}\n")),
         }
     }
 }

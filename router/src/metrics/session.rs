@@ -3,10 +3,39 @@
 use std::fmt::{Display, Write as _};
 
 use shared::state::session::{Session, Stats, TICK_SECONDS};
+use shared::state::trouble::{Cause, StoreStatus};
 
 /// Appends the session's numbers to a scrape.
 pub(crate) fn render_session(session: &Session, text: &mut String) {
     render(&session.stats(), text);
+}
+
+/// Appends how this replica stands with the store; known before it has joined.
+pub(crate) fn render_store(store: &StoreStatus, text: &mut String) {
+    let mut page = Page(text);
+    let (away, errors) = (store.away(), store.errors());
+    page.head(
+        "sluice_store_away",
+        "1: the store does not answer, and this is why",
+        "gauge",
+    );
+    for cause in Cause::ALL {
+        page.line(
+            &format!("sluice_store_away{{cause=\"{}\"}}", cause.name()),
+            u8::from(away == Some(cause)),
+        );
+    }
+    page.head(
+        "sluice_store_errors_total",
+        "Store calls that failed, by cause",
+        "counter",
+    );
+    for cause in Cause::ALL {
+        page.line(
+            &format!("sluice_store_errors_total{{cause=\"{}\"}}", cause.name()),
+            errors.get(&cause).unwrap_or(&0),
+        );
+    }
 }
 
 fn render(stats: &Stats, text: &mut String) {
@@ -42,11 +71,6 @@ fn render(stats: &Stats, text: &mut String) {
         stats.ticks,
     );
     page.counter(
-        "sluice_tick_errors_total",
-        "Store calls that failed",
-        stats.tick_errors,
-    );
-    page.counter(
         "sluice_tick_operations_total",
         "Operations in all batches",
         stats.operations,
@@ -55,11 +79,6 @@ fn render(stats: &Stats, text: &mut String) {
         "sluice_asserts_total",
         "Times that the store was told anew what is held",
         stats.asserts,
-    );
-    page.gauge(
-        "sluice_store_away",
-        "Whether the store does not answer",
-        u8::from(stats.is_away),
     );
     page.gauge(
         "sluice_store_sessions",

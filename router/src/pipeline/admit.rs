@@ -11,10 +11,12 @@ use shared::units::Priority;
 
 use crate::dialect::Ask;
 use crate::fleet::{Caller, Fleet, FleetModel};
+use crate::metrics;
 use crate::pipeline::Pipeline;
 use crate::pipeline::problem::{Problem, RefusedLimit};
 use crate::pipeline::rank;
 use crate::pipeline::report::Report;
+use crate::pipeline::retry::{Retry, Round};
 use crate::pipeline::settle::HeldLease;
 
 /// Longer than the session lets a store be silent: only what waits in the queue has a deadline of its own.
@@ -61,16 +63,11 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Asks for a lease of a candidate that was not tried yet.
+    /// Asks for the lease of a first attempt; may wait in the queue.
     pub(crate) async fn admit(&mut self, report: &mut Report) -> Result<HeldLease, Problem> {
-        let lease = if self.tried.is_empty() {
-            let started = Instant::now();
-            let lease = self.first().await;
-            report.set_queued(started.elapsed());
-            lease
-        } else {
-            self.next().await
-        };
+        let started = Instant::now();
+        let lease = self.first().await;
+        report.set_queued(started.elapsed());
         match lease {
             Ok(lease) => self.hold(lease),
             Err(refusal) => Err(self.refused(refusal)),
@@ -124,10 +121,55 @@ impl<'a> Admission<'a> {
         true
     }
 
+    /// Asks for the lease of another attempt, where and when `retry` says; `None` if there is none to be had.
+    ///
+    /// No lease is held while the back-off is waited for.
+    pub(crate) async fn again(&mut self, retry: &mut Retry) -> Option<HeldLease> {
+        let failed = Instant::now();
+        let rounds = retry.rounds(
+            &self.model,
+            &self.tried,
+            failed,
+            &mut self.pipeline.chance(),
+        );
+        for Round { wait, allow } in rounds {
+            let wait = wait.saturating_sub(failed.elapsed());
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            let refusal = match self.at_once(Some(allow), Purpose::Retry).await {
+                Ok(lease) => {
+                    retry.reason().into_iter().for_each(metrics::retried);
+                    return self.hold(lease).ok();
+                }
+                Err(refusal) => refusal,
+            };
+            match refusal.reason {
+                RefusalReason::RetryBudget => {
+                    metrics::retry_over_budget();
+                    retry.refuse();
+                    return None;
+                }
+                RefusalReason::StoreAway | RefusalReason::Draining => return None,
+                // Others may have room.
+                RefusalReason::Limit { .. }
+                | RefusalReason::TooLarge { .. }
+                | RefusalReason::QueueFull
+                | RefusalReason::Shed
+                | RefusalReason::Deadline
+                | RefusalReason::Throttled
+                | RefusalReason::Unavailable => {}
+            }
+        }
+        None
+    }
+
     async fn in_queue(&self) -> Result<Lease, Refusal> {
         let patience = self.pipeline.config.queue.timeout;
         if patience.is_zero() {
-            return self.at_once(self.claim.allow.clone()).await;
+            return self
+                .at_once(self.claim.allow.clone(), Purpose::Request)
+                .await;
         }
         let session = &self.pipeline.session;
         let answered = session
@@ -141,31 +183,25 @@ impl<'a> Admission<'a> {
             return answered;
         };
         // Whoever waits is not told for what; a claim that does not wait is.
-        match self.at_once(self.claim.allow.clone()).await {
+        match self
+            .at_once(self.claim.allow.clone(), Purpose::Request)
+            .await
+        {
             Err(refusal) if !matches!(refusal.reason, RefusalReason::Limit { .. }) => answered,
             answered => answered,
         }
     }
 
-    async fn next(&self) -> Result<Lease, Refusal> {
-        let mut refused = Refusal {
-            reason: RefusalReason::Unavailable,
-            retry_after: Duration::from_secs(1),
-        };
-        for allow in rank::next_choices(&self.model, &self.tried) {
-            match self.at_once(Some(allow)).await {
-                Err(refusal) => refused = refusal,
-                granted => return granted,
-            }
-        }
-        Err(refused)
-    }
-
     /// Asks for a lease that is there now.
-    async fn at_once(&self, allow: Option<Vec<CandidateIndex>>) -> Result<Lease, Refusal> {
+    async fn at_once(
+        &self,
+        allow: Option<Vec<CandidateIndex>>,
+        purpose: Purpose,
+    ) -> Result<Lease, Refusal> {
         let claim = Claim {
             allow,
             no_queue: true,
+            purpose,
             ..self.claim.clone()
         };
         let session = &self.pipeline.session;
@@ -205,6 +241,7 @@ impl<'a> Admission<'a> {
             | RefusalReason::Deadline
             | RefusalReason::Unavailable
             | RefusalReason::RetryBudget
+            | RefusalReason::Throttled
             | RefusalReason::StoreAway
             | RefusalReason::Draining => None,
         };

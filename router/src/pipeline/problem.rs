@@ -39,16 +39,16 @@ pub(crate) enum Problem {
     /// An upstream's own answer, status and all.
     Upstream {
         status: StatusCode,
-        body: Bytes,
-        is_json: bool,
+        /// In the shape that clients know; `None` where it sent nothing like it.
+        body: Option<Bytes>,
         retry_after: Option<Duration>,
-        /// Several candidates were asked, so that the client need not ask again.
-        is_retried: bool,
+        /// Several candidates were asked, or no retry was left: a client that asks again only adds to the load.
+        is_final: bool,
     },
     /// No upstream gave an answer that could be passed on.
     NoAnswer {
         why: NoAnswer,
-        is_retried: bool,
+        is_final: bool,
     },
     UnknownRoute {
         method: String,
@@ -71,6 +71,10 @@ pub(crate) enum NoAnswer {
     Unusable,
     /// The provider does not take our key.
     KeyRejected,
+    /// Our account there has no money or quota left.
+    Exhausted,
+    /// The provider does not know the model, or the path, that our configuration names.
+    Misconfigured,
     /// The lease was no longer surely ours.
     LeaseLost,
 }
@@ -96,7 +100,7 @@ impl From<NoAnswer> for Problem {
     fn from(why: NoAnswer) -> Self {
         Self::NoAnswer {
             why,
-            is_retried: false,
+            is_final: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::ids::CandidateIndex;
+use shared::ids::{CandidateIndex, ProviderName};
 
 use crate::fleet::{Caller, Fleet, FleetModel};
 use crate::pipeline::problem::Problem;
@@ -29,26 +29,38 @@ pub(crate) fn first_choice(model: &FleetModel) -> Option<Vec<CandidateIndex>> {
     model.is_partial.then(|| indexes().collect())
 }
 
-/// The candidates that were not tried yet, in the groups in which to ask for them: other providers first.
-pub(crate) fn next_choices(
-    model: &FleetModel,
-    tried: &[CandidateIndex],
-) -> Vec<Vec<CandidateIndex>> {
+/// The candidates that were not tried yet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Untried<'a> {
+    /// Of providers that were not tried either.
+    pub(crate) elsewhere: Vec<CandidateIndex>,
+    /// Other keys and upstreams of providers that failed, by provider.
+    pub(crate) same: Vec<(&'a ProviderName, Vec<CandidateIndex>)>,
+}
+
+pub(crate) fn untried<'a>(model: &'a FleetModel, tried: &[CandidateIndex]) -> Untried<'a> {
     let tried_providers: Vec<_> = tried
         .iter()
         .filter_map(|index| model.position(*index))
         .map(|position| &model.candidates[position].provider.name)
         .collect();
-    let (elsewhere, same): (Vec<_>, Vec<_>) = model
-        .candidates
-        .iter()
-        .filter(|candidate| !tried.contains(&candidate.index))
-        .partition(|candidate| !tried_providers.contains(&&candidate.provider.name));
-    [elsewhere, same]
-        .into_iter()
-        .filter(|group| !group.is_empty())
-        .map(|group| group.into_iter().map(|candidate| candidate.index).collect())
-        .collect()
+    let mut elsewhere = Vec::new();
+    let mut same: Vec<(&ProviderName, Vec<CandidateIndex>)> = Vec::new();
+    for candidate in &model.candidates {
+        if tried.contains(&candidate.index) {
+            continue;
+        }
+        let provider = &candidate.provider.name;
+        if !tried_providers.contains(&provider) {
+            elsewhere.push(candidate.index);
+            continue;
+        }
+        match same.iter_mut().find(|(known, _)| *known == provider) {
+            Some((_, allow)) => allow.push(candidate.index),
+            None => same.push((provider, vec![candidate.index])),
+        }
+    }
+    Untried { elsewhere, same }
 }
 
 #[cfg(test)]
@@ -70,18 +82,19 @@ mod tests {
     }
 
     #[test]
-    fn other_providers_are_asked_before_other_keys_of_one_that_failed() {
+    fn other_providers_are_told_apart_from_other_keys_of_one_that_failed() {
         let fleet = fleet(&config());
         let model = fleet.model("gpt").unwrap();
         let index = |position: usize| model.candidates[position].index;
 
         // azure has the keys 0 and 1, openai the key 2.
-        assert_eq!(
-            next_choices(model, &[index(0)]),
-            [vec![index(2)], vec![index(1)]]
-        );
-        assert_eq!(next_choices(model, &[index(0), index(2)]), [[index(1)]]);
-        assert!(next_choices(model, &[index(0), index(1), index(2)]).is_empty());
+        let azure = &model.candidates[0].provider.name;
+        let check = |tried: &[CandidateIndex], elsewhere, same| {
+            assert_eq!(untried(model, tried), Untried { elsewhere, same });
+        };
+        check(&[index(0)], vec![index(2)], vec![(azure, vec![index(1)])]);
+        check(&[index(0), index(2)], vec![], vec![(azure, vec![index(1)])]);
+        check(&[index(0), index(1), index(2)], vec![], vec![]);
     }
 
     #[test]

@@ -13,11 +13,12 @@ use shared::lease::Outcome;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::dialect::{StreamRelay, cut_stream_event};
+use crate::dialect::{StreamFault, StreamRelay, cut_stream_event};
 use crate::pipeline::dispatch::OpenStream;
+use crate::pipeline::failure::Failure;
 use crate::pipeline::report::{End, Report};
 use crate::pipeline::settle::{Charge, HeldLease};
-use crate::upstream::{BodyError, UpstreamReply};
+use crate::upstream::{FailureClass, UpstreamReply};
 
 /// How long an upstream that has finished its answer may take to report usage.
 const USAGE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,10 +64,15 @@ enum State {
 
 /// Why a stream breaks off.
 enum Break {
-    Upstream,
-    TimedOut,
+    Upstream(Box<Failure>),
     Draining,
     LeaseLost,
+}
+
+impl Break {
+    fn of(class: FailureClass) -> Self {
+        Self::Upstream(Box::new(Failure::no_answer(class)))
+    }
 }
 
 impl Relay {
@@ -125,7 +131,10 @@ impl Relay {
                         return Some(Ok(events));
                     }
                 }
-                Err(fault) => return Some(Ok(self.break_off(&Break::Upstream, fault.passed))),
+                Err(fault) => {
+                    let why = self.blame(&fault);
+                    return Some(Ok(self.break_off(&why, fault.passed)));
+                }
             }
         }
     }
@@ -147,10 +156,7 @@ impl Relay {
             chunk = reply.next_chunk() => match chunk.transpose() {
                 Ok(chunk) => Ok(chunk.filter(|_| !is_done)),
                 Err(_) if is_finished => Ok(None),
-                Err(BodyError::FirstByteTimeout | BodyError::IdleTimeout(_) | BodyError::TotalTimeout) => {
-                    Err(Break::TimedOut)
-                }
-                Err(BodyError::Reset(_) | BodyError::TooLong(_)) => Err(Break::Upstream),
+                Err(error) => Err(Break::of(error.class())),
             },
             () = sleep(patience), if is_finished => Ok(None),
             () = self.cut.cancelled() => Err(Break::Draining),
@@ -162,38 +168,48 @@ impl Relay {
     fn finish(&mut self) -> Option<Bytes> {
         let rest = match self.events.finish() {
             Ok(rest) => rest,
-            Err(fault) => return Some(self.break_off(&Break::Upstream, fault.passed)),
+            Err(fault) => {
+                let why = self.blame(&fault);
+                return Some(self.break_off(&why, fault.passed));
+            }
         };
         if !self.events.is_finished() {
-            return Some(self.break_off(&Break::Upstream, rest));
+            return Some(self.break_off(&Break::of(FailureClass::BrokenOff), rest));
         }
         self.state = State::Done;
         self.settle(Outcome::Served, End::Served);
         (!rest.is_empty()).then_some(rest)
     }
 
+    /// What an error in the stream says of the key.
+    fn blame(&self, fault: &StreamFault) -> Break {
+        match &self.held {
+            Some(Held { lease, .. }) => Break::Upstream(Box::new(Failure::of_fault(fault, lease))),
+            None => Break::of(FailureClass::BrokenOff),
+        }
+    }
+
     /// Settles the lease and makes the event that tells the client; the aborted body comes after it.
     fn break_off(&mut self, why: &Break, passed: Bytes) -> Bytes {
         self.state = State::Broken;
-        let (outcome, message) = match why {
-            Break::Upstream => (
-                Outcome::Failed,
-                "The upstream's stream broke off before it was finished.",
-            ),
-            Break::TimedOut => (
-                Outcome::Failed,
-                "The upstream's stream took too long and was broken off.",
-            ),
-            Break::Draining => (
-                Outcome::ClientAbort,
-                "This router is shutting down and could wait no longer.",
-            ),
-            Break::LeaseLost => (
-                Outcome::ClientAbort,
-                "The key of this exclusive model may have been given to somebody else.",
-            ),
+        let message = match why {
+            Break::Upstream(failure) if failure.class == FailureClass::TimedOut => {
+                "The upstream's stream took too long and was broken off."
+            }
+            Break::Upstream(_) => "The upstream's stream broke off before it was finished.",
+            Break::Draining => "This router is shutting down and could wait no longer.",
+            Break::LeaseLost => {
+                "The key of this exclusive model may have been given to somebody else."
+            }
         };
-        self.settle(outcome, End::Cut);
+        let ended = self.end(End::Cut);
+        match (ended, why) {
+            (Some((lease, charge)), Break::Upstream(failure)) => lease.fail(failure, charge),
+            (Some((lease, charge)), Break::Draining | Break::LeaseLost) => {
+                lease.end(Outcome::ClientAbort, charge);
+            }
+            (None, _) => {}
+        }
         let event = cut_stream_event(message);
         if passed.is_empty() {
             return event;
@@ -212,9 +228,14 @@ impl Relay {
     }
 
     fn settle(&mut self, outcome: Outcome, end: End) {
-        let Some(Held { reply, lease }) = self.held.take() else {
-            return;
-        };
+        if let Some((lease, charge)) = self.end(end) {
+            lease.end(outcome, charge);
+        }
+    }
+
+    /// Closes the upstream's stream and tells the report; what is left is the lease and its charge.
+    fn end(&mut self, end: End) -> Option<(HeldLease, Charge)> {
+        let Held { reply, lease } = self.held.take()?;
         // The provider hears of the end before somebody else gets the slot.
         drop(reply);
         let usage = self.events.usage();
@@ -227,7 +248,7 @@ impl Relay {
                 completion_tokens: self.events.completion_tokens_estimate(),
             },
         };
-        lease.end(outcome, charge);
+        Some((lease, charge))
     }
 }
 

@@ -98,10 +98,6 @@ impl Report {
         self.key = Some(candidate.key.clone());
     }
 
-    pub(crate) fn n_attempts(&self) -> u32 {
-        self.n_attempts
-    }
-
     pub(crate) fn set_first_byte(&mut self, first_byte: Option<Duration>) {
         self.first_byte = first_byte;
     }

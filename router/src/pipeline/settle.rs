@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use shared::lease::{Outcome, Remaining, Settlement};
+use shared::lease::{Outcome, Remaining, Reported, Settlement};
 use shared::state::session::Lease;
 use shared::units::clamp_tokens;
 
 use crate::dialect::{Ask, TokenCounter, Usage};
 use crate::fleet::{FleetCandidate, FleetModel};
 use crate::metrics;
+use crate::pipeline::failure::Failure;
 
 /// A lease on its way through the pipeline; only `admit` makes one.
 pub(crate) struct HeldLease {
@@ -27,6 +28,10 @@ pub(crate) struct HeldLease {
     /// When the request was handed to the upstream client; from then on the provider may bill for it.
     sent_at: Option<Instant>,
     first_byte: Option<Duration>,
+    /// Of a plain answer.
+    last_byte: Option<Duration>,
+    /// What the provider said of its limits for this key.
+    reported: Vec<Reported>,
 }
 
 /// What an answer cost, as far as it is known.
@@ -65,6 +70,8 @@ impl HeldLease {
             counter,
             sent_at: None,
             first_byte: None,
+            last_byte: None,
+            reported: Vec::new(),
         }
     }
 
@@ -117,31 +124,61 @@ impl HeldLease {
         self.first_byte
     }
 
-    /// Ends the lease.
-    pub(crate) fn end(mut self, outcome: Outcome, charge: Charge) {
-        self.settle(outcome, charge);
+    /// Notes that a plain answer has come in whole.
+    pub(crate) fn mark_last_byte(&mut self) {
+        self.last_byte = self.sent_at.map(|sent_at| sent_at.elapsed());
     }
 
-    fn settle(&mut self, outcome: Outcome, charge: Charge) {
+    pub(crate) fn since_sent(&self) -> Duration {
+        self.sent_at.map(|at| at.elapsed()).unwrap_or_default()
+    }
+
+    pub(crate) fn note_reported(&mut self, reported: Vec<Reported>) {
+        self.reported = reported;
+    }
+
+    /// Ends the lease of an answer, whole or not.
+    pub(crate) fn end(mut self, outcome: Outcome, charge: Charge) {
+        self.settle(outcome, charge, None);
+    }
+
+    /// Ends the lease of an attempt that came to nothing, or whose answer broke off.
+    pub(crate) fn fail(mut self, failure: &Failure, charge: Charge) {
+        metrics::upstream_failed(failure.class);
+        let is_overload = failure.class.is_overload();
+        let retry_after = failure.retry_after.filter(|_| is_overload);
+        self.settle(failure.outcome, charge, retry_after);
+    }
+
+    fn settle(&mut self, outcome: Outcome, charge: Charge, retry_after: Option<Duration>) {
         let Some(lease) = self.lease.take() else {
             return;
         };
         let candidate = self.candidate();
         metrics::attempt_ended(&candidate.provider.name, &candidate.key, outcome);
-        let tokens = match charge {
-            Charge::Estimate => None,
-            Charge::Reported(usage) => Some(clamp_tokens(i64::from(usage.total()))),
+        let (tokens, completion_tokens) = match charge {
+            Charge::Estimate => (None, 0),
+            Charge::Reported(usage) => {
+                let tokens = clamp_tokens(i64::from(usage.total()));
+                (Some(tokens), usage.completion_tokens)
+            }
             Charge::Counted { completion_tokens } => {
                 let prompt_tokens = self.ask.prompt_tokens(&self.counter);
-                Some(clamp_tokens(
-                    i64::from(prompt_tokens) + i64::from(completion_tokens),
-                ))
+                let tokens = i64::from(prompt_tokens) + i64::from(completion_tokens);
+                (Some(clamp_tokens(tokens)), completion_tokens)
             }
         };
+        let is_stream = self.ask.is_stream();
         lease.settle(Settlement {
+            outcome,
             tokens,
-            first_byte: self.first_byte,
-            ..Settlement::of(outcome)
+            first_byte: self.first_byte.filter(|_| is_stream),
+            token_time: self
+                .last_byte
+                .and_then(|last_byte| last_byte.checked_div(completion_tokens))
+                .filter(|_| !is_stream),
+            retry_after,
+            reported: std::mem::take(&mut self.reported),
         });
     }
 }
@@ -150,13 +187,13 @@ impl Drop for HeldLease {
     fn drop(&mut self) {
         // The client has gone: before the dispatch nothing was spent, after it at least the prompt.
         match self.sent_at {
-            None => self.settle(Outcome::Unsent, Charge::Estimate),
-            Some(_) => self.settle(
-                Outcome::ClientAbort,
-                Charge::Counted {
+            None => self.settle(Outcome::Unsent, Charge::Estimate, None),
+            Some(_) => {
+                let charge = Charge::Counted {
                     completion_tokens: 0,
-                },
-            ),
+                };
+                self.settle(Outcome::ClientAbort, charge, None);
+            }
         }
     }
 }

@@ -1,171 +1,273 @@
-//! What a provider's answer says about its key, and about the request.
+//! What a provider's refusal says about its key, and about the request.
+//!
+//! Tables, asked in this order: beginnings of messages (of providers that have no word for it), words in the body that
+//! mean one thing whatever the status, and statuses.
 
 use std::time::Duration;
 
-use http::StatusCode;
-use shared::lease::Outcome;
+use http::{HeaderMap, StatusCode};
 
+use super::FailureClass::{
+    self, BadAnswer, BadRequest, Exhausted, KeyRejected, Misconfigured, Overloaded, RateLimited,
+    ServerError, TimedOut, TooLargeHere,
+};
+use super::moment::Now;
 use crate::dialect::UpstreamError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disposition {
-    pub outcome: Outcome,
-    /// Whether another candidate may do better.
-    pub retryable: bool,
-    /// Kept only where waiting helps.
+    pub class: FailureClass,
+    /// When the provider said to come back; only where waiting helps.
     pub retry_after: Option<Duration>,
 }
 
-/// Codes and types that mean: this account has no money. Providers send them with 429, 402, 403 or 400.
-const MONEY: [&str; 5] = [
-    "insufficient_quota",
-    "credit_balance_exhausted",
-    "billing_error",
-    "billing_hard_limit_reached",
-    // Zhipu: arrears.
-    "1113",
+/// Words in an error's code, reason or type. The code is asked first: a type may lag behind it.
+const WORDS: [(&str, FailureClass); 60] = [
+    // No money. Providers send these with 429, 402, 403 and 400.
+    ("insufficient_quota", Exhausted),
+    ("credit_balance_exhausted", Exhausted),
+    ("billing_error", Exhausted),
+    ("billing_hard_limit_reached", Exhausted),
+    ("billing_not_active", Exhausted),
+    ("payment_required", Exhausted),
+    ("enforced_spend_limit_reached", Exhausted),
+    ("contract_spend_limit_reached", Exhausted),
+    ("exceeded_current_quota_error", Exhausted),
+    ("insufficient_balance", Exhausted),
+    ("Arrearage", Exhausted),
+    ("AccountOverdueError", Exhausted),
+    // Zhipu: arrears, and a plan that has run out.
+    ("1113", Exhausted),
+    ("1309", Exhausted),
+    // The key.
+    ("invalid_api_key", KeyRejected),
+    ("API_KEY_INVALID", KeyRejected),
+    ("account_deactivated", KeyRejected),
+    ("1000", KeyRejected),
+    ("1001", KeyRejected),
+    ("1002", KeyRejected),
+    ("1003", KeyRejected),
+    ("1004", KeyRejected),
+    ("1110", KeyRejected),
+    ("1111", KeyRejected),
+    ("1112", KeyRejected),
+    // The rate. Zhipu: concurrency, rate, and what an account may have per day, week or month.
+    ("rate_limit_exceeded", RateLimited),
+    ("rpm_rate_limit_exceeded", RateLimited),
+    ("tpm_rate_limit_exceeded", RateLimited),
+    ("ramp_limit_exceeded", RateLimited),
+    ("slow_down", RateLimited),
+    ("capacity_exceeded", RateLimited),
+    ("RESOURCE_EXHAUSTED", RateLimited),
+    ("1302", RateLimited),
+    ("1303", RateLimited),
+    ("1304", RateLimited),
+    ("1308", RateLimited),
+    ("1310", RateLimited),
+    // The provider.
+    ("server_is_overloaded", Overloaded),
+    ("1305", Overloaded),
+    ("1312", Overloaded),
+    // The name or the right of this one model; the key's other models are well.
+    ("model_not_found", Misconfigured),
+    ("DeploymentNotFound", Misconfigured),
+    ("invalid_model", Misconfigured),
+    ("model_not_available", Misconfigured),
+    ("unknown_url", Misconfigured),
+    ("1211", Misconfigured),
+    ("1220", Misconfigured),
+    // The request.
+    ("content_filter", BadRequest),
+    ("content_policy_violation", BadRequest),
+    ("ResponsibleAIPolicyViolation", BadRequest),
+    ("data_inspection_failed", BadRequest),
+    ("moderation_blocked", BadRequest),
+    ("context_length_exceeded", BadRequest),
+    ("string_above_max_length", BadRequest),
+    ("request_too_large", BadRequest),
+    ("invalid_prompt", BadRequest),
+    ("invalid_value", BadRequest),
+    ("missing_required_parameter", BadRequest),
+    ("1261", BadRequest),
+    ("1301", BadRequest),
 ];
 
-/// Codes that mean a bad key under a status that blames the request.
-const BAD_KEY: [&str; 2] = ["invalid_api_key", "API_KEY_INVALID"];
-
-/// Codes that mean a rate limit under another status (Groq: 413 for a request above the tokens per minute).
-const RATE_LIMIT: [&str; 3] = [
-    "rate_limit_exceeded",
-    "capacity_exceeded",
-    "RESOURCE_EXHAUSTED",
+/// Types that say no more than a status does: they count where none is told, as in the middle of a stream.
+const KINDS: [(&str, FailureClass); 9] = [
+    ("authentication_error", KeyRejected),
+    ("permission_error", KeyRejected),
+    ("rate_limit_error", RateLimited),
+    ("overloaded_error", Overloaded),
+    ("UNAVAILABLE", Overloaded),
+    ("timeout_error", TimedOut),
+    ("DEADLINE_EXCEEDED", TimedOut),
+    ("api_error", ServerError),
+    ("server_error", ServerError),
 ];
 
-/// Groq's own status for no capacity in the flex tier.
-const CAPACITY_EXCEEDED: u16 = 498;
+/// How messages begin. Only the beginning is asked: further on, an error may quote the request, and no request may
+/// choose how its key is judged.
+const MESSAGES: [(&str, FailureClass); 6] = [
+    ("API key not valid", KeyRejected),
+    ("Your credit balance is too low", Exhausted),
+    (
+        "You have reached your specified API usage limits",
+        Exhausted,
+    ),
+    ("Key limit exceeded", Exhausted),
+    ("Insufficient Balance", Exhausted),
+    ("Request too large for", TooLargeHere),
+];
 
-/// Classifies a response by its status and, where the status says too little, the code in its body.
+/// What is left when no word decides; what is not here is [`BadRequest`] below 500 and [`ServerError`] from there.
+const STATUSES: [(u16, FailureClass); 13] = [
+    (401, KeyRejected),
+    (402, Exhausted),
+    (403, KeyRejected),
+    (407, BadAnswer),
+    (408, TimedOut),
+    // Of providers that are proxies themselves: a connection that was not theirs, not ready, failed behind them.
+    (421, ServerError),
+    (424, ServerError),
+    (425, ServerError),
+    // Zhipu: no right to this API.
+    (434, KeyRejected),
+    (429, RateLimited),
+    // Groq: no capacity in the flex tier.
+    (498, RateLimited),
+    (503, Overloaded),
+    (529, Overloaded),
+];
+
+/// A quota of the day, where the provider does not say when it ends.
+const DAILY_RETRY: Duration = Duration::from_secs(60 * 60);
+
+/// Zhipu's caps per day, week or month.
+const LONG_CAPS: [&str; 3] = ["1304", "1308", "1310"];
+
+/// Classifies a refusal by its status and its body.
 ///
-/// `body` may be cut short: then the status alone decides.
+/// `body` may be cut short: then the status alone decides. `retry_after` is what the headers said.
 pub fn classify(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Disposition {
-    let outcome = outcome(status, body);
-    let retryable = match outcome {
-        Outcome::RateLimited
-        | Outcome::AuthFailed
-        | Outcome::Exhausted
-        | Outcome::Failed
-        | Outcome::Unreachable
-        | Outcome::Unsent => true,
-        Outcome::Served | Outcome::ClientAbort | Outcome::BadRequest | Outcome::Probed => false,
-    };
-    let waiting_helps = matches!(outcome, Outcome::RateLimited | Outcome::Failed);
-    Disposition {
-        outcome,
-        retryable,
-        retry_after: retry_after.filter(|_| waiting_helps),
+    let error = UpstreamError::parse(body);
+    let class = error
+        .as_ref()
+        .and_then(|error| by_words(status, error))
+        .unwrap_or_else(|| by_status(status, body, error.as_ref()));
+    dispose(class, error.as_ref(), retry_after)
+}
+
+/// Classifies an error that came under status 200: the status that it names counts, if it names one.
+pub fn classify_error(error: &UpstreamError) -> Disposition {
+    let named = error
+        .status
+        .and_then(|named| StatusCode::from_u16(named).ok());
+    let status = named.unwrap_or(StatusCode::OK);
+    let class = by_words(status, error).unwrap_or_else(|| match named {
+        Some(status) => by_status(status, &[], Some(error)),
+        None => by_kind(error),
+    });
+    dispose(class, Some(error), None)
+}
+
+fn by_words(status: StatusCode, error: &UpstreamError) -> Option<FailureClass> {
+    let began = MESSAGES
+        .iter()
+        .find(|(beginning, _)| error.message.starts_with(beginning));
+    if let Some((_, class)) = began {
+        return Some(*class);
+    }
+    if is_without_quota(error) {
+        return Some(Misconfigured);
+    }
+    let words = [&error.code, &error.reason, &error.kind];
+    let class = words
+        .into_iter()
+        .flatten()
+        .find_map(|word| look_up(&WORDS, word))?;
+    // Groq answers a request above the tokens per minute as one that is too large, which it is: for this key.
+    let is_too_large = status == StatusCode::PAYLOAD_TOO_LARGE && class == RateLimited;
+    Some(if is_too_large { TooLargeHere } else { class })
+}
+
+fn by_status(status: StatusCode, body: &[u8], error: Option<&UpstreamError>) -> FailureClass {
+    let number = status.as_u16();
+    match number {
+        404 if error.is_none_or(names_a_model) => return Misconfigured,
+        // The page of a firewall before the provider, which has not seen the key.
+        403 if body.trim_ascii_start().starts_with(b"<") => return BadAnswer,
+        403 if error.is_some_and(blames_the_prompt) => return BadRequest,
+        _ => {}
+    }
+    let known = STATUSES.iter().find(|(known, _)| *known == number);
+    match known {
+        Some((_, class)) => *class,
+        None if status.is_client_error() => BadRequest,
+        None if status.is_server_error() => ServerError,
+        // Redirects are not followed: the base URL is wrong, not the request.
+        None => BadAnswer,
     }
 }
 
-fn outcome(status: StatusCode, body: &[u8]) -> Outcome {
-    match status.as_u16() {
-        200..=299 => Outcome::Served,
-        401..=403 => Outcome::AuthFailed,
-        408 => Outcome::Failed,
-        429 | CAPACITY_EXCEEDED => by_code(body).unwrap_or(Outcome::RateLimited),
-        400..=499 => by_code(body).unwrap_or(Outcome::BadRequest),
-        // 5xx; and redirects, which are not followed: the base URL is wrong, not the request.
-        _ => Outcome::Failed,
-    }
+fn by_kind(error: &UpstreamError) -> FailureClass {
+    let kind = error.kind.as_deref();
+    kind.and_then(|kind| look_up(&KINDS, kind))
+        .unwrap_or(BadAnswer)
 }
 
-fn by_code(body: &[u8]) -> Option<Outcome> {
-    let error = UpstreamError::parse(body)?;
-    let says = |codes: &[&str]| {
-        let words = [&error.code, &error.kind];
-        words
-            .into_iter()
-            .flatten()
-            .any(|word| codes.contains(&word.as_str()))
+fn look_up(table: &[(&str, FailureClass)], word: &str) -> Option<FailureClass> {
+    let (_, class) = table.iter().find(|(known, _)| *known == word)?;
+    Some(*class)
+}
+
+fn dispose(
+    class: FailureClass,
+    error: Option<&UpstreamError>,
+    retry_after: Option<Duration>,
+) -> Disposition {
+    let retry_after = match class {
+        RateLimited => retry_after.or_else(|| error.and_then(retry_in_body)),
+        Overloaded | ServerError | TimedOut => retry_after,
+        _ => None,
     };
-    if says(&MONEY) || says(&BAD_KEY) || error.message.contains("API key not valid") {
-        return Some(Outcome::AuthFailed);
-    }
-    says(&RATE_LIMIT).then_some(Outcome::RateLimited)
+    Disposition { class, retry_after }
+}
+
+/// What Google's and Zhipu's bodies say of when to come back; others say it in headers.
+fn retry_in_body(error: &UpstreamError) -> Option<Duration> {
+    // A duration, so no date is needed.
+    let now = Now::of(&HeaderMap::new());
+    let delay = error
+        .retry_delay
+        .as_deref()
+        .and_then(|delay| now.until(delay));
+    let is_daily = error
+        .quota
+        .as_ref()
+        .is_some_and(|quota| quota.contains("PerDay"));
+    let is_long = error
+        .code
+        .as_deref()
+        .is_some_and(|code| LONG_CAPS.contains(&code));
+    delay.or_else(|| (is_daily || is_long).then_some(DAILY_RETRY))
+}
+
+/// Google's way to say that a project may not use this model at all.
+fn is_without_quota(error: &UpstreamError) -> bool {
+    let is_google = error.kind.as_deref() == Some("RESOURCE_EXHAUSTED");
+    is_google && error.message.contains("limit: 0,")
+}
+
+/// Whether something not found is the model, for which only our file can be to blame.
+fn names_a_model(error: &UpstreamError) -> bool {
+    error.message.to_lowercase().contains("model")
+}
+
+/// `OpenRouter` answers 403 where its moderation flagged the prompt.
+fn blames_the_prompt(error: &UpstreamError) -> bool {
+    let message = error.message.to_lowercase();
+    message.contains("moderation") || message.contains("flagged")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(status: u16, body: &str, expected: Outcome, retryable: bool) {
-        let status = StatusCode::from_u16(status).unwrap();
-        let disposition = classify(status, body.as_bytes(), None);
-        assert_eq!(
-            (disposition.outcome, disposition.retryable),
-            (expected, retryable),
-            "{status} {body}"
-        );
-    }
-
-    #[test]
-    fn the_status_decides_where_it_says_enough() {
-        for status in [408, 500, 502, 503, 504, 529, 302] {
-            check(status, "<html>", Outcome::Failed, true);
-        }
-        for status in [401, 402, 403] {
-            check(status, "", Outcome::AuthFailed, true);
-        }
-        for status in [400, 404, 409, 413, 415, 422] {
-            check(
-                status,
-                r#"{"error":{"code":"x"}}"#,
-                Outcome::BadRequest,
-                false,
-            );
-        }
-        for status in [429, 498] {
-            check(status, "", Outcome::RateLimited, true);
-        }
-        check(200, "", Outcome::Served, false);
-    }
-
-    #[test]
-    fn an_account_without_money_is_no_rate_limit() {
-        let body = r#"{"error":{"message":"m","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
-
-        check(429, body, Outcome::AuthFailed, true);
-        check(
-            429,
-            r#"{"error":{"code":"1113","message":"m"}}"#,
-            Outcome::AuthFailed,
-            true,
-        );
-        check(
-            400,
-            r#"{"type":"error","error":{"type":"billing_error","message":"m"}}"#,
-            Outcome::AuthFailed,
-            true,
-        );
-    }
-
-    #[test]
-    fn a_key_refused_with_status_400_is_not_the_requests_fault() {
-        let body = r#"[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}]"#;
-
-        check(400, body, Outcome::AuthFailed, true);
-    }
-
-    #[test]
-    fn a_request_above_one_keys_rate_may_fit_another() {
-        let body = r#"{"error":{"message":"m","type":"tokens","code":"rate_limit_exceeded"}}"#;
-
-        check(413, body, Outcome::RateLimited, true);
-    }
-
-    #[test]
-    fn waiting_is_passed_on_only_where_it_helps() {
-        let second = Some(Duration::from_secs(1));
-
-        let limited = classify(StatusCode::TOO_MANY_REQUESTS, b"", second);
-        let refused = classify(StatusCode::UNAUTHORIZED, b"", second);
-
-        assert_eq!(limited.retry_after, second);
-        assert_eq!(refused.retry_after, None);
-    }
-}
+mod tests;

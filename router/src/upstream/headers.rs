@@ -99,7 +99,7 @@ pub(super) fn for_client(upstream: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// The encoding of a body that should have none.
+/// The encoding of a body that could not be decoded; of what could, the header is gone.
 pub(super) fn encoding(upstream: &HeaderMap) -> Option<String> {
     let value = upstream.get(CONTENT_ENCODING)?;
     let encoding = String::from_utf8_lossy(value.as_bytes())

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
+use shared::lease::Reported;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::{causes, headers, retry_after};
+use super::{FailureClass, causes, headers, limits, retry_after};
 
 /// A response whose headers have arrived; dropping it before its end closes the connection.
 pub struct UpstreamReply {
@@ -17,6 +18,8 @@ pub struct UpstreamReply {
     pub headers: HeaderMap,
     /// When the provider said to come back.
     pub retry_after: Option<Duration>,
+    /// What it said of its own limits for the key.
+    pub reported: Vec<Reported>,
     is_event_stream: bool,
     response: reqwest::Response,
     deadlines: Deadlines,
@@ -47,12 +50,31 @@ pub enum BodyError {
     TooLong(usize),
 }
 
+impl BodyError {
+    pub fn class(&self) -> FailureClass {
+        match self {
+            Self::FirstByteTimeout | Self::IdleTimeout(_) | Self::TotalTimeout => {
+                FailureClass::TimedOut
+            }
+            Self::Reset(_) => FailureClass::BrokenOff,
+            Self::TooLong(_) => FailureClass::BadAnswer,
+        }
+    }
+}
+
 impl UpstreamReply {
     pub(super) fn new(response: reqwest::Response, deadlines: Deadlines) -> Self {
+        let reported = limits::reported(response.headers(), response.url().host_str());
+        let status = response.status();
+        let mut retry_after = retry_after::retry_after(response.headers());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            retry_after = retry_after.or_else(|| limits::exhausted_for(&reported));
+        }
         Self {
-            status: response.status(),
+            status,
             headers: headers::for_client(response.headers()),
-            retry_after: retry_after::retry_after(response.headers()),
+            retry_after,
+            reported,
             is_event_stream: headers::is_event_stream(response.headers()),
             response,
             deadlines,

@@ -3,39 +3,21 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::{DATE, HeaderName, RETRY_AFTER};
+use http::header::{HeaderName, RETRY_AFTER};
 
-/// No provider means longer; one that says so has sent nonsense, or something for an operator.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+use super::moment::{Now, within_a_day};
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// Reads `retry-after-ms`, else `Retry-After` in seconds, whole or not, or as an HTTP date.
-///
-/// A date is taken relative to the response's own `Date`, so no clock of this machine is asked.
+/// Reads `retry-after-ms`, else `Retry-After` in any form that [`Now::until`] knows.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
 
     if let Some(milliseconds) = text(&RETRY_AFTER_MS).and_then(|text| text.parse::<f64>().ok()) {
-        return held_in_range(milliseconds / 1000.0);
+        let is_wait = milliseconds >= 0.0;
+        return is_wait.then(|| within_a_day(milliseconds / 1000.0));
     }
-    let value = text(&RETRY_AFTER)?;
-    if let Ok(seconds) = value.parse::<f64>() {
-        return held_in_range(seconds);
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
-    let now = httpdate::parse_http_date(text(&DATE)?).ok()?;
-    let after = at.duration_since(now).unwrap_or_default();
-    Some(after.min(RETRY_AFTER_MAX))
-}
-
-/// `None` for what is no duration.
-fn held_in_range(seconds: f64) -> Option<Duration> {
-    if seconds.is_nan() || seconds < 0.0 {
-        return None;
-    }
-    let seconds = seconds.min(RETRY_AFTER_MAX.as_secs_f64());
-    Duration::try_from_secs_f64(seconds).ok()
+    Now::of(headers).until(text(&RETRY_AFTER)?)
 }
 
 #[cfg(test)]

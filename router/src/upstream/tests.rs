@@ -285,15 +285,15 @@ async fn a_redirect_is_an_answer_and_takes_the_key_nowhere() {
 }
 
 #[tokio::test]
-async fn an_encoded_answer_is_refused() {
+async fn an_answer_in_an_unknown_encoding_is_refused() {
     let provider = Provider::start(Manner::Answer(
-        b"HTTP/1.1 200 OK\r\ncontent-encoding: GZIP\r\ncontent-length: 2\r\n\r\nxx",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: ZSTD\r\ncontent-length: 2\r\n\r\nxx",
     ))
     .await;
 
     let error = send(&client(), &base_url(&provider)).await.unwrap_err();
 
-    assert_eq!(error, SendError::Encoded("gzip".to_owned()));
+    assert_eq!(error, SendError::Encoded("zstd".to_owned()));
 }
 
 #[tokio::test]
@@ -313,6 +313,29 @@ async fn a_stream_that_stalls_is_given_up_and_its_provider_sees_the_hang_up() {
     );
     drop(reply);
     provider.hang_ups.recv().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_encoded_stream_is_decoded_as_it_comes_in() {
+    const FLUSHED: &[u8] = &[0, 0, 0xff, 0xff];
+    let encoded = include_bytes!("../../fixtures/encoded/stream.sse.gz");
+    let flush = memchr::memmem::find(encoded, FLUSHED).unwrap() + FLUSHED.len();
+    let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\
+        content-length: 9999\r\n\r\n";
+    let first_event = [&head[..], &encoded[..flush]].concat();
+    let provider = Provider::start(Manner::Answer(first_event.leak())).await;
+    let mut reply = send(&client(), &base_url(&provider)).await.unwrap();
+
+    let first = reply.next_chunk().await.unwrap().unwrap();
+    let second = reply.next_chunk().await.unwrap();
+
+    let events = include_str!("../../fixtures/encoded/stream.sse");
+    let event = events.split_inclusive("\n\n").next().unwrap();
+    assert_eq!(first, event);
+    assert_eq!(
+        second,
+        Err(BodyError::IdleTimeout(Duration::from_millis(100)))
+    );
 }
 
 #[tokio::test]

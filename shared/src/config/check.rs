@@ -53,6 +53,7 @@ impl Checker<'_> {
             admin_listen,
             open_access,
             state,
+            state_tls,
             replica,
             providers,
             models,
@@ -78,11 +79,15 @@ impl Checker<'_> {
             self.name("replica.name", name, Alphabet::Path);
         }
 
+        let state = self.state(state);
+        let state_tls = self.state_tls(state_tls, &state);
+
         Config {
             listen,
             admin_listen,
             open_access,
-            state: self.state(state),
+            state,
+            state_tls,
             replica_name: replica.name,
             providers,
             models,

@@ -23,6 +23,8 @@ pub(super) struct Settings {
     pub(super) open_access: bool,
     /// Where replicas agree: `memory` (one process), `redis://host:6379/0` or `rediss://host:6380/0`.
     pub(super) state: String,
+    /// How `rediss://` is trusted; without it, by the authorities that this system trusts.
+    pub(super) state_tls: StateTls,
     /// This process among the others.
     pub(super) replica: Replica,
     /// Accounts at LLM providers.
@@ -52,6 +54,7 @@ impl Default for Settings {
             admin_listen: "127.0.0.1:9090".to_owned(),
             open_access: false,
             state: "memory".to_owned(),
+            state_tls: StateTls::default(),
             replica: Replica::default(),
             providers: Vec::new(),
             models: Vec::new(),
@@ -63,6 +66,22 @@ impl Default for Settings {
             telemetry: Telemetry::default(),
         }
     }
+}
+
+/// Certificates in PEM form: each is `file:PATH`, `env:NAME` or the text itself.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a map with `ca`, `certificate` and `key`"
+)]
+pub(super) struct StateTls {
+    /// The authorities that may have signed the certificate of Redis, in place of those that this system trusts.
+    pub(super) ca: Option<String>,
+    /// This replica's own certificate, where Redis asks for one.
+    pub(super) certificate: Option<String>,
+    /// The private key of `certificate`.
+    pub(super) key: Option<String>,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]

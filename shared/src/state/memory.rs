@@ -16,9 +16,6 @@ use crate::catalog::Catalog;
 use crate::ids::{Fence, SessionId};
 use crate::time::Clock;
 
-/// The fence of who leads the coordinators, and whether somebody does.
-const NO_LEADER: (Fence, bool) = (Fence::NONE, false);
-
 /// The rules in this process. Learning is over from the start: nothing can have outlived it.
 pub struct MemoryState {
     // Held only between awaits, hence a std mutex.
@@ -53,12 +50,13 @@ impl MemoryState {
         reply
     }
 
-    fn wake(&self, mail: BTreeMap<SessionId, Mail>) {
-        if mail.is_empty() {
+    /// Tells sessions what somebody else's call decided for them.
+    fn wake(&self, posted: BTreeMap<SessionId, Mail>) {
+        if posted.is_empty() {
             return;
         }
         let listeners = self.wake_ups.lock().unwrap_or_else(PoisonError::into_inner);
-        for (session, mail) in mail {
+        for (session, mail) in posted {
             if let Some((_, listener)) = listeners
                 .iter()
                 .find(|(listening, _)| *listening == session)
@@ -67,6 +65,11 @@ impl MemoryState {
                 let _ = listener.send((session, mail));
             }
         }
+    }
+
+    /// The fence of who leads now, and whether somebody does.
+    fn leader_mark(&self) -> (Fence, bool) {
+        (Fence::NONE, false)
     }
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
@@ -103,7 +106,7 @@ impl SharedState for MemoryState {
         Box::pin(async move {
             self.listen(&boot.session, None, wake_ups);
             let mut pool = self.lock();
-            let (_, has_leader) = NO_LEADER;
+            let (_, has_leader) = self.leader_mark();
             let mut reply = pool.boot(&self.now(), has_leader, boot, catalog);
             pool.end_learning();
             reply.learning_until = 0;
@@ -172,7 +175,7 @@ impl SharedState for MemoryState {
 
     fn publish_step<'a>(&'a self, step: &'a PublishStep) -> StateFuture<'a, JoinReply> {
         Box::pin(async move {
-            let (leader, _) = NO_LEADER;
+            let (leader, _) = self.leader_mark();
             let (reply, mail) = {
                 let mut pool = self.lock();
                 let reply = pool.publish(&self.now(), leader, step);
@@ -183,11 +186,23 @@ impl SharedState for MemoryState {
         })
     }
 
-    fn judge<'a>(&'a self, _judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { Err(StateError::Refused("`judge` is not built yet".into())) })
+    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
+        Box::pin(async move {
+            let (reply, mail) = {
+                let mut pool = self.lock();
+                let (leader, _) = self.leader_mark();
+                let reply = pool.judge(&self.now(), leader, judgement);
+                (reply, pool.take_posted())
+            };
+            self.wake(mail);
+            Ok(reply)
+        })
     }
 
-    fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
-        Box::pin(async move { Ok((JoinReply::default(), self.lock().audit(&self.now()))) })
+    fn audit(&self, fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
+        Box::pin(async move {
+            let (leader, _) = self.leader_mark();
+            Ok(self.lock().audit(&self.now(), leader, fence))
+        })
     }
 }

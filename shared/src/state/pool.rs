@@ -8,8 +8,11 @@ mod audit;
 mod catalog;
 mod clock;
 mod dump;
+mod health;
+mod judge;
 mod publish;
 mod queue;
+mod retries;
 mod session;
 mod settle;
 mod strategy;
@@ -27,6 +30,7 @@ pub use publish::CHANGES_MAX;
 use crate::catalog::Catalog;
 use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};
 use crate::state::protocol::{Mail, Operations, Status, TickReply};
+use health::Health;
 use window::WindowState;
 
 /// The most that logical time moves in one call: pauses and clock steps expire nobody.
@@ -73,32 +77,21 @@ struct Meta {
     sequence: i64,
     anomalies: u64,
     reclaimed: u64,
+    /// Retries that the cluster may make, and when that was last refilled.
+    retries: f64,
+    retries_at: i64,
 }
 
-/// One scope's counters. The fields from `open_at` on are the health record: kept, not yet used.
+/// One scope's counters.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct RowState {
     /// 0: unlimited.
     slots_max: u32,
     held: i64,
     grants: u64,
-    health: Health,
+    /// Of a key that has served; see `health`.
+    health: Option<Health>,
     windows: Vec<WindowState>,
-}
-
-/// What passive health and dynamic strategies will know of a key; part of the row so that it needs no new layout.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Health {
-    open_at: i64,
-    state: u8,
-    state_version: u64,
-    failures: u32,
-    ejections: u32,
-    penalty: f64,
-    latency: f64,
-    first_byte: f64,
-    sampled_at: i64,
-    slots_learned: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -87,6 +87,10 @@ pub struct Acquire {
 pub struct PurposeCode(pub u8);
 
 impl PurposeCode {
+    pub fn is_probe(self) -> bool {
+        matches!(self, Self::PROBE | Self::LIGHT_PROBE)
+    }
+
     pub const REQUEST: Self = Self(0);
     pub const RETRY: Self = Self(1);
     pub const PROBE: Self = Self(2);
@@ -112,6 +116,8 @@ pub struct OutcomeCode(pub u8);
 impl OutcomeCode {
     pub const UNSENT: Self = Self(0);
     pub const SERVED: Self = Self(1);
+    pub const CLIENT_ABORT: Self = Self(2);
+    pub const BAD_REQUEST: Self = Self(3);
     pub const RATE_LIMITED: Self = Self(4);
     pub const AUTH_FAILED: Self = Self(5);
     pub const FAILED: Self = Self(6);
@@ -132,8 +138,8 @@ impl From<Outcome> for OutcomeCode {
         match outcome {
             Outcome::Unsent => Self::UNSENT,
             Outcome::Served => Self::SERVED,
-            Outcome::ClientAbort => Self(2),
-            Outcome::BadRequest => Self(3),
+            Outcome::ClientAbort => Self::CLIENT_ABORT,
+            Outcome::BadRequest => Self::BAD_REQUEST,
             Outcome::RateLimited => Self::RATE_LIMITED,
             Outcome::AuthFailed => Self::AUTH_FAILED,
             Outcome::Failed => Self::FAILED,
@@ -285,6 +291,7 @@ pub enum RejectCode {
     Shed,
     Unavailable,
     RetryBudget,
+    Throttled,
 }
 
 impl From<RejectCode> for u8 {
@@ -304,6 +311,7 @@ impl TryFrom<u8> for RejectCode {
             Self::Shed,
             Self::Unavailable,
             Self::RetryBudget,
+            Self::Throttled,
         ]
         .get(usize::from(code))
         .copied()

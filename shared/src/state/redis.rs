@@ -5,26 +5,31 @@
 
 mod check;
 mod connection;
+mod faults;
 mod scripts;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use redis::ToRedisArgs;
+use redis::{AsyncConnectionConfig, ToRedisArgs};
 use tokio::sync::mpsc;
 
-pub use check::REQUIRED_VERSION;
-use connection::{Held, sentence};
+pub use check::{ACL_RIGHTS, REQUIRED_VERSION};
+use connection::{CALL_TIMEOUT, Held, client, is_missing_script};
+use faults::{garbage, trouble_of};
 pub use scripts::{Script, Scripts, TestClock};
 
 use super::keys::{self, PoolKeys};
 use super::pool::{CHANGES_MAX, Difference, Dump, Pool, ServerClock};
 use super::protocol::{
-    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, PublishStep, TickReply,
+    Assert, Boot, Candidacy, JoinReply, Judgement, Leadership, Operations, PublishStep, Status,
+    TickReply,
 };
+use super::trouble::{Cause, Trouble};
 use super::view::View;
 use super::{SharedState, StateError, StateFuture, WakeUp};
 use crate::catalog::Catalog;
-use crate::config::Config;
+use crate::config::{Config, StateTls};
 use crate::ids::{Fence, SessionId};
 
 /// The shared state of a cluster.
@@ -36,6 +41,8 @@ pub struct RedisState {
     succeed: Box<dyn Fn(&Catalog) -> Catalog + Send + Sync>,
     /// The keys of the catalog in use, by number of models.
     keys: Mutex<PoolKeys>,
+    /// The user has been found to have all rights, once.
+    has_rights: AtomicBool,
 }
 
 impl RedisState {
@@ -46,7 +53,8 @@ impl RedisState {
     /// When `url` cannot be a Redis URL. The message never holds the password.
     pub fn new(url: &str, config: &Config) -> Result<Self, StateError> {
         let config = config.clone();
-        Self::with_scripts(url, Scripts::production(), move |previous| {
+        let tls = config.state_tls.clone();
+        Self::with_link(url, &tls, Scripts::production(), move |previous| {
             Catalog::succeed(&config, previous)
         })
     }
@@ -61,16 +69,24 @@ impl RedisState {
         scripts: Scripts,
         succeed: impl Fn(&Catalog) -> Catalog + Send + Sync + 'static,
     ) -> Result<Self, StateError> {
-        let held = Held::new(url)?;
-        let admin = deadpool_redis::Config::from_url(url)
-            .create_pool(Some(deadpool_redis::Runtime::Tokio1))
-            .map_err(|_| StateError::Refused("`state` is not a Redis URL".into()))?;
+        Self::with_link(url, &StateTls::default(), scripts, succeed)
+    }
+
+    fn with_link(
+        url: &str,
+        tls: &StateTls,
+        scripts: Scripts,
+        succeed: impl Fn(&Catalog) -> Catalog + Send + Sync + 'static,
+    ) -> Result<Self, StateError> {
+        let held = Held::new(url, tls)?;
+        let admin = admin_pool(url, tls)?;
         Ok(Self {
             held,
             admin,
             scripts,
             succeed: Box::new(succeed),
             keys: Mutex::new(PoolKeys::new(0)),
+            has_rights: AtomicBool::new(false),
         })
     }
 
@@ -99,15 +115,11 @@ impl RedisState {
         for queue in keys.queues() {
             pipe.zrange_withscores(queue, 0, -1);
         }
-        let mut connection = self
-            .admin
-            .get()
-            .await
-            .map_err(|error| StateError::Away(error.to_string()))?;
+        let mut connection = self.admin_connection().await?;
         let mut values: Vec<redis::Value> = pipe
             .query_async(&mut connection)
             .await
-            .map_err(|e| sentence(&e))?;
+            .map_err(|error| trouble_of(&error))?;
         let queues = values.split_off(10.min(values.len()));
         let mut values = values.into_iter();
         let mut next = || values.next().unwrap_or(redis::Value::Nil);
@@ -122,6 +134,7 @@ impl RedisState {
             wall: seconds * 1000 + micros / 1000,
             run,
         };
+        let clock = self.scripts.moved_clock().unwrap_or(clock);
         let dump = Dump {
             meta: from(next())?,
             rows: from(next())?,
@@ -133,24 +146,20 @@ impl RedisState {
             mail: from(next())?,
             queues: queues.into_iter().map(from).collect::<Result<_, _>>()?,
         };
-        let pool =
-            Pool::from_dump(&dump).map_err(|error| StateError::Refused(error.to_string()))?;
+        let pool = Pool::from_dump(&dump)
+            .map_err(|error| StateError::Refused(error.to_string().into()))?;
         Ok((pool, clock))
     }
 
     async fn stored_catalog(&self) -> Result<Catalog, StateError> {
-        let mut connection = self
-            .admin
-            .get()
-            .await
-            .map_err(|error| StateError::Away(error.to_string()))?;
+        let mut connection = self.admin_connection().await?;
         let keys = PoolKeys::new(0);
         let blob: Option<Vec<u8>> = redis::cmd("HGET")
             .arg(&keys.all()[0])
             .arg("catalog")
             .query_async(&mut connection)
             .await
-            .map_err(|e| sentence(&e))?;
+            .map_err(|error| trouble_of(&error))?;
         blob.map_or_else(|| Ok(Catalog::default()), |blob| unpack(&blob))
     }
 
@@ -193,24 +202,52 @@ impl RedisState {
             argument.append(&mut command);
         }
         self.scripts.append_clock(&mut command);
-        let reply = match self.held.query(&command).await {
+        let reply = match self.held.query(&command).await? {
             // Nothing ran: the same call may be sent again on the same connection.
             Err(error) if is_missing_script(&error) => {
                 let load = redis::cmd("SCRIPT")
                     .arg("LOAD")
                     .arg(script.source())
                     .to_owned();
-                match self.held.query(&load).await {
-                    Ok(_) => self.held.query(&command).await,
+                match self.held.query(&load).await? {
+                    Ok(_) => self.held.query(&command).await?,
                     Err(error) => Err(error),
                 }
             }
             reply => reply,
         };
-        let reply: Vec<u8> = reply
-            .and_then(|value| Ok(redis::from_redis_value(value)?))
-            .map_err(|e| sentence(&e))?;
-        unpack(&reply)
+        let reply = reply.map_err(|error| trouble_of(&error))?;
+        let reply: Vec<u8> = redis::from_redis_value(reply).map_err(|error| self.garbage(error))?;
+        rmp_serde::from_slice(&reply).map_err(|error| self.garbage(error))
+    }
+
+    /// An answer that is none: whatever else comes on that connection may belong to another call.
+    fn garbage(&self, what: impl std::fmt::Display) -> StateError {
+        self.held.forget();
+        garbage(what)
+    }
+
+    /// Finds out once what the user may not do, before a script finds out in the middle of what it writes.
+    async fn check_rights(&self) -> Result<(), StateError> {
+        if self.has_rights.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let channel = format!("{}probe", keys::channel_prefix());
+        let denied: String = self
+            .call(&self.scripts.rights, &PoolKeys::new(0), &[&channel])
+            .await?;
+        if !denied.is_empty() {
+            return Err(check::lacks(&denied));
+        }
+        self.has_rights.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn admin_connection(&self) -> Result<deadpool_redis::Connection, StateError> {
+        self.admin.get().await.map_err(|error| match error {
+            deadpool_redis::PoolError::Backend(error) => trouble_of(&error),
+            error => StateError::Away(Trouble::new(Cause::Timeout, error.to_string())),
+        })
     }
 }
 
@@ -223,6 +260,7 @@ impl SharedState for RedisState {
     ) -> StateFuture<'a, (JoinReply, Catalog)> {
         Box::pin(async move {
             self.held.listen(&boot.session, wake_ups).await?;
+            self.check_rights().await?;
             let offered = self.offered(catalog).await?;
             let keys = self.keys(&offered);
             let (session, replica) = (boot.session.as_str(), boot.replica.as_str());
@@ -283,7 +321,14 @@ impl SharedState for RedisState {
                 &pack(operations)?,
                 &keys::channel_prefix(),
             ];
-            self.call(&self.scripts.tick, &keys, &arguments).await
+            let reply: TickReply = self.call(&self.scripts.tick, &keys, &arguments).await?;
+            if reply.status == Status::Done && reply.last != seq {
+                return Err(self.garbage(format_args!(
+                    "the reply to batch {} for batch {seq}",
+                    reply.last
+                )));
+            }
+            Ok(reply)
         })
     }
 
@@ -357,15 +402,18 @@ impl SharedState for RedisState {
         })
     }
 
-    fn judge<'a>(&'a self, _judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
-        Box::pin(async move { Err(StateError::Refused("`judge` is not built yet".into())) })
-    }
-
-    fn audit(&self, _fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
+    fn judge<'a>(&'a self, judgement: &'a Judgement) -> StateFuture<'a, JoinReply> {
         Box::pin(async move {
             let keys = PoolKeys::new(self.stored_catalog().await?.models.len());
-            let differences = self.call(&self.scripts.audit, &keys, &[]).await?;
-            Ok((JoinReply::default(), differences))
+            let arguments: [&dyn Argument; 2] = [&pack(judgement)?, &keys::channel_prefix()];
+            self.call(&self.scripts.judge, &keys, &arguments).await
+        })
+    }
+
+    fn audit(&self, fence: Fence) -> StateFuture<'_, (JoinReply, Vec<Difference>)> {
+        Box::pin(async move {
+            let keys = PoolKeys::new(self.stored_catalog().await?.models.len());
+            self.call(&self.scripts.audit, &keys, &[&fence.0]).await
         })
     }
 }
@@ -381,21 +429,37 @@ impl<T: ToRedisArgs + Sync> Argument for T {
     }
 }
 
-fn is_missing_script(error: &redis::RedisError) -> bool {
-    error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript)
+/// Connections for what people and audits ask; none of them may keep anybody waiting.
+fn admin_pool(url: &str, tls: &StateTls) -> Result<deadpool_redis::Pool, StateError> {
+    let client = client(url, tls)?;
+    let connecting = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CALL_TIMEOUT))
+        .set_response_timeout(Some(CALL_TIMEOUT));
+    let manager =
+        deadpool_redis::Manager::new_with_config(client.get_connection_info().clone(), connecting)
+            .map_err(|_| StateError::Refused("`state` is not a Redis URL".into()))?;
+    deadpool_redis::Pool::builder(manager)
+        .wait_timeout(Some(CALL_TIMEOUT))
+        .create_timeout(Some(2 * CALL_TIMEOUT))
+        .recycle_timeout(Some(CALL_TIMEOUT))
+        .runtime(deadpool_redis::Runtime::Tokio1)
+        .build()
+        .map_err(|error| StateError::Refused(error.to_string().into()))
 }
 
 fn pack<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StateError> {
     rmp_serde::to_vec(value)
-        .map_err(|error| StateError::Refused(format!("cannot be packed: {error}")))
+        .map_err(|error| StateError::Refused(format!("cannot be packed: {error}").into()))
 }
 
 fn unpack<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
-    rmp_serde::from_slice(bytes)
-        .map_err(|error| StateError::Refused(format!("is not what this version reads: {error}")))
+    rmp_serde::from_slice(bytes).map_err(|error| {
+        StateError::Refused(format!("is not what this version reads: {error}").into())
+    })
 }
 
 fn from<T: redis::FromRedisValue>(value: redis::Value) -> Result<T, StateError> {
-    redis::from_redis_value(value)
-        .map_err(|error| StateError::Refused(format!("is not what this version reads: {error}")))
+    redis::from_redis_value(value).map_err(|error| {
+        StateError::Refused(format!("is not what this version reads: {error}").into())
+    })
 }

@@ -27,6 +27,7 @@ use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
 use crate::lease::{Claim, Refusal, RefusalReason};
 use crate::state::protocol::{Boot, Status};
+use crate::state::trouble::StoreStatus;
 use crate::state::view::View;
 use crate::state::{SharedState, StateError};
 use crate::tasks::spawn_named;
@@ -44,7 +45,9 @@ const FENCE_MS: u64 = 3_500;
 const AWAY_PATIENCE: Duration = Duration::from_millis(3_500);
 /// How long another process of the same name may be on its way out.
 const DUPLICATE_PATIENCE: Duration = Duration::from_secs(3);
-/// The longest pause between two attempts to reach the store.
+/// The pause before a call is sent again, at first and at most; drawn anew each time between nothing and that, so that
+/// the replicas that one fault has cut off do not come back in one moment.
+const BACK_OFF_MIN: Duration = Duration::from_millis(40);
 const BACK_OFF_MAX: Duration = Duration::from_millis(200);
 
 /// What a replica needs to join.
@@ -55,6 +58,8 @@ pub struct JoinOptions {
     pub catalog: Catalog,
     /// Write every operation and its reply there, as JSON lines.
     pub record: Option<PathBuf>,
+    /// Where this replica's standing with the store is told, from the first try on.
+    pub status: StoreStatus,
     /// Counts the session's task: shutdown waits for it.
     pub tracker: TaskTracker,
 }
@@ -90,6 +95,7 @@ struct Common {
     is_ready: AtomicBool,
     /// How often a lease may have been lost: when the fence went up, or the store forgot the session.
     fences: watch::Sender<u64>,
+    status: StoreStatus,
     // Held only between awaits, hence a std mutex.
     stats: Mutex<Stats>,
 }
@@ -112,6 +118,7 @@ impl Session {
             replica,
             catalog,
             record,
+            status,
             tracker,
         } = options;
         let recorder = record
@@ -120,8 +127,7 @@ impl Session {
             .map_err(JoinError::Record)?;
         let (wake_ups, woken) = mpsc::unbounded_channel();
         let began = Instant::now();
-        let mut pause = Duration::from_millis(20);
-        let mut is_said = false;
+        let mut back_off = BACK_OFF_MIN;
         let boot = Boot {
             session: SessionId::from(Uuid::new_v4().to_string()),
             replica: replica.clone(),
@@ -138,17 +144,16 @@ impl Session {
                 {
                     return Err(JoinError::Duplicate(replica));
                 }
-                Ok(_) => {}
-                Err(StateError::Refused(sentence)) => return Err(JoinError::Refused(sentence)),
-                Err(error) if !is_said => {
-                    is_said = true;
-                    tracing::warn!("Waiting for the state store: {error}");
+                Ok(_) => status.came_back(),
+                Err(StateError::Refused(trouble)) => {
+                    return Err(JoinError::Refused(trouble.sentence));
                 }
-                Err(_) => {}
+                Err(StateError::Away(trouble)) => status.failed(&trouble),
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(BACK_OFF_MAX);
+            tokio::time::sleep(jittered(back_off)).await;
+            back_off = (back_off * 2).min(BACK_OFF_MAX);
         };
+        status.came_back();
         if agreed.hash != catalog.hash {
             tracing::warn!(
                 "This configuration differs from the one in force in the state store, which stays in force until a \
@@ -166,6 +171,7 @@ impl Session {
             last_sent_ms: AtomicU64::new(sent_ms),
             is_ready: AtomicBool::new(false),
             fences: watch::Sender::new(0),
+            status,
             stats: Mutex::default(),
         });
         let (commands, received) = mpsc::unbounded_channel();
@@ -271,6 +277,11 @@ impl Session {
         }
     }
 
+    /// How this replica stands with the store.
+    pub fn status(&self) -> &StoreStatus {
+        &self.common.status
+    }
+
     /// Leaves the cluster: whoever waits is refused with `Draining`. Leases that still run are left to their expiry.
     pub async fn leave(&self) {
         let (done, left) = oneshot::channel();
@@ -285,6 +296,11 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").finish_non_exhaustive()
     }
+}
+
+/// A pause of up to `back_off`.
+fn jittered(back_off: Duration) -> Duration {
+    back_off.mul_f64(fastrand::f64())
 }
 
 /// A place in the queue, which whoever drops it leaves.

@@ -36,8 +36,8 @@ async fn an_audit_repairs_what_somebody_wrote_by_hand() {
         .query_async(&mut connection)
         .await
         .unwrap();
-    let mut fields: Vec<f64> = rmp_serde::from_slice(&row).unwrap();
-    fields[1] = 2.0;
+    let mut fields: Vec<rmpv::Value> = rmp_serde::from_slice(&row).unwrap();
+    fields[1] = 2.into();
     let row = rmp_serde::to_vec(&fields).unwrap();
     redis::cmd("HSET")
         .arg("sluice:1:{main}:rows")

@@ -22,7 +22,7 @@ pub(crate) struct Tally {
     pub(crate) grants: u64,
     pub(crate) handed_over: u64,
     pub(crate) queued: u64,
-    pub(crate) rejected: [u64; 5],
+    pub(crate) rejected: [u64; 7],
     pub(crate) statuses: [u64; 10],
     pub(crate) asserts: u64,
     pub(crate) restarts: u64,
@@ -58,6 +58,8 @@ pub(crate) struct Comparison {
     leader: Leader,
     members: Vec<Member>,
     dead: Vec<Member>,
+    /// Ticks for which time flies.
+    rush: u32,
     pub(crate) tally: Tally,
 }
 
@@ -86,6 +88,7 @@ impl Comparison {
             leader: Leader::default(),
             members: Vec::new(),
             dead: Vec::new(),
+            rush: 0,
             tally: Tally::default(),
         }
     }
@@ -107,7 +110,15 @@ impl Comparison {
     }
 
     fn pass_time(&mut self) {
+        if self.rng.f32() < 0.006 {
+            self.rush = 28;
+        }
         let step = match self.rng.f32() {
+            // Past an ejection, in steps that the bounded clock follows.
+            _ if self.rush > 0 => {
+                self.rush -= 1;
+                1_200
+            }
             x if x < 0.97 => [0, 1, 5, 50, 300][self.rng.usize(..5)],
             _ => [1_500, 3_600_000, -50_000, 70_000, 7_000][self.rng.usize(..5)],
         };
@@ -148,13 +159,19 @@ impl Comparison {
             self.publish().await?;
         }
         if self.rng.f32() < 0.002 {
+            let fence = Fence(self.rng.u64(..self.leader.fence + 2));
             let audited = self
                 .redis
-                .audit(Fence::NONE)
+                .audit(fence)
                 .await
                 .map_err(|error| error.to_string())?;
-            let expected = self.pool.audit(&self.clock());
-            self.same("audit", &audited.1, &expected)?;
+            let expected = self
+                .pool
+                .audit(&self.clock(), Fence(self.leader.fence), fence);
+            self.same("audit", &audited, &expected)?;
+        }
+        if self.rng.f32() < 0.2 {
+            self.judge().await?;
         }
         if self.rng.f32() < 0.003 {
             let index = self.rng.usize(..self.members.len());
@@ -175,6 +192,32 @@ impl Comparison {
         if self.rng.f32() < 0.001 {
             self.recatalogue().await?;
         }
+        Ok(())
+    }
+
+    async fn judge(&mut self) -> Result<(), String> {
+        let view = self.pool.view(&self.clock());
+        let versions = view
+            .scopes
+            .iter()
+            .map(|scope| scope.health.as_ref().map_or(0, |health| health.version));
+        let mut judgement = world::judgement(&mut self.rng, &versions.collect::<Vec<_>>());
+        judgement.fence = [
+            Fence::NONE,
+            Fence(self.leader.fence),
+            Fence(self.leader.fence.saturating_sub(1)),
+        ][self.rng.usize(..3)];
+        let found = self
+            .redis
+            .judge(&judgement)
+            .await
+            .map_err(|error| error.to_string())?;
+        let expected = self
+            .pool
+            .judge(&self.clock(), Fence(self.leader.fence), &judgement);
+        self.pool.take_posted();
+        self.same("judge", &found, &expected)?;
+        self.tally.statuses[usize::from(u8::from(expected.status))] += 1;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod audit;
 mod catalog;
 mod conformance;
 mod differential;
+mod health;
 mod mutants;
 mod queue_order;
 mod server;

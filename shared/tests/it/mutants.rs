@@ -80,8 +80,8 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "strategy",
         "the token limit is one too high",
-        "local left = row[at + LIMIT] - row[at + TOTAL]",
-        "local left = row[at + LIMIT] - row[at + TOTAL] + 1",
+        "or row[at + LIMIT]) - row[at + TOTAL]",
+        "or row[at + LIMIT]) - row[at + TOTAL] + 1",
     ),
     (
         "strategy",
@@ -146,7 +146,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "settle",
         "the caller's own scope is not charged",
-        "take(session, callers[i], tokens)",
+        "take(session, callers[i], tokens, purpose)",
         "",
     ),
     (
@@ -230,8 +230,8 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "catalog",
         "a new limit wipes the window",
-        "total, window_since, is_kept = old[at + TOTAL], old[at + SINCE], true",
-        "window_since, is_kept = old[at + SINCE], true",
+        "total, learned, window_since, is_kept = old[at + TOTAL], old[at + LEARNED], old[at + SINCE], true",
+        "learned, window_since, is_kept = old[at + LEARNED], old[at + SINCE], true",
     ),
     (
         "catalog",
@@ -382,6 +382,156 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
         "the catalog's version is not asked",
         "if tonumber(ARGV[3]) ~= pool[VERSION] then",
         "if false then",
+    ),
+    (
+        "health",
+        "four failures do not differ from five",
+        "health[FAILURES] >= FAILURES_MAX",
+        "health[FAILURES] > FAILURES_MAX",
+    ),
+    (
+        "health",
+        "a rate of failures does not eject",
+        "health[FAILED] * 2 >= health[SEEN]",
+        "health[FAILED] > health[SEEN]",
+    ),
+    (
+        "health",
+        "outcomes are counted for ever",
+        "if pool[NOW] - health[COUNTED_SINCE] >= COUNTED_MS then recount(health) end",
+        "",
+    ),
+    (
+        "health",
+        "the last usable key is ejected",
+        "if has_key and not has_other then return end",
+        "",
+    ),
+    (
+        "health",
+        "ejections are never forgiven",
+        "health[EJECTIONS] = math.max(health[EJECTIONS] - forgiven, 0)",
+        "",
+    ),
+    (
+        "health",
+        "all ejections are equally long",
+        "90 + row[GRANTS] * 7 % 21",
+        "100",
+    ),
+    (
+        "health",
+        "an ejected key is tried by everybody",
+        "if health and health[STATE] == EJECTED then",
+        "if false then",
+    ),
+    (
+        "health",
+        "an old lease ends the trial",
+        "(granted_at and granted_at < health[TRIAL_AT])",
+        "false",
+    ),
+    (
+        "health",
+        "a later 429 shortens the pause",
+        "math.max(health[OPEN_AT], pool[NOW] + pause)",
+        "pool[NOW] + pause",
+    ),
+    (
+        "health",
+        "pauses do not grow",
+        "2 ^ math.min(health[THROTTLES] - 1, 7)",
+        "1",
+    ),
+    (
+        "health",
+        "a 429 without words teaches nothing",
+        "local is_told = retry > 0 or release[REPORTED]",
+        "local is_told = true",
+    ),
+    (
+        "health",
+        "learned slots never grow back",
+        "health[SLOTS_LEARNED] + 1 / health[SLOTS_LEARNED]",
+        "health[SLOTS_LEARNED]",
+    ),
+    (
+        "health",
+        "others' use is charged as if it were now",
+        "pool[NOW] + math.min(resets_in, span) - span",
+        "pool[NOW]",
+    ),
+    (
+        "health",
+        "a reported limit lifts the configured one",
+        "limit < row[at + LIMIT] and limit or 0",
+        "limit",
+    ),
+    (
+        "health",
+        "samples weigh the same whenever they come",
+        "passed / (passed + AVERAGE_MS)",
+        "0.5",
+    ),
+    (
+        "session",
+        "a dead session keeps its trial",
+        "if health then end_trial(health, session) end",
+        "",
+    ),
+    (
+        "strategy",
+        "an old latency is never forgotten",
+        "(age / (age + FADING_MS))",
+        "0",
+    ),
+    (
+        "strategy",
+        "a failing key keeps its weight",
+        "slower * (1 - health[PENALTY])",
+        "slower",
+    ),
+    (
+        "retries",
+        "a retry costs nothing",
+        "pool[RETRIES] = pool[RETRIES] - 1",
+        "",
+    ),
+    (
+        "retries",
+        "requests earn no retries",
+        "math.min(pool[RETRIES] + pool[RETRY_SHARE], SAVED_MAX)",
+        "pool[RETRIES]",
+    ),
+    (
+        "queue",
+        "a probe joins a trial",
+        "if health and health[STATE] == TRIED then return nil end",
+        "",
+    ),
+    (
+        "window",
+        "a light probe is charged everywhere",
+        "if not is_light or kind == QPS then",
+        "if true then",
+    ),
+    (
+        "window",
+        "a reported limit holds an empty window",
+        "if learned > 0 and row[at + TOTAL] > 0 then",
+        "if learned > 0 then",
+    ),
+    (
+        "judge",
+        "a probe of an older state is believed",
+        "if seen and seen ~=",
+        "if false and seen ~=",
+    ),
+    (
+        "judge",
+        "an account without money heals by a list of models",
+        "if health[STATE] ~= OK and health[STATE] ~= EXHAUSTED then",
+        "if health[STATE] ~= OK then",
     ),
 ];
 

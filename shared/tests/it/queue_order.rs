@@ -11,6 +11,7 @@ use shared::ids::{ReplicaName, SessionId, Ticket};
 use shared::state::redis::RedisState;
 use shared::state::replay::{Recorded, replay};
 use shared::state::session::{JoinOptions, Session};
+use shared::state::trouble::StoreStatus;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
@@ -65,6 +66,7 @@ pub(crate) async fn join(url: &str, config: &Config, path: &Path) -> Session {
         replica: ReplicaName::from(path.to_string_lossy().as_ref()),
         catalog: Catalog::declare(config),
         record: Some(path.to_owned()),
+        status: StoreStatus::default(),
         tracker: TaskTracker::new(),
     };
     Session::join(options).await.unwrap()

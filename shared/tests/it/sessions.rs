@@ -11,6 +11,7 @@ use shared::state::SharedState;
 use shared::state::memory::MemoryState;
 use shared::state::redis::RedisState;
 use shared::state::session::{JoinOptions, Session};
+use shared::state::trouble::StoreStatus;
 use shared::time::SystemClock;
 use shared::units::Priority;
 use tokio::task::JoinSet;
@@ -60,6 +61,7 @@ pub(crate) async fn join(state: Arc<dyn SharedState>, config: &Config, replica: 
         replica: ReplicaName::from(replica),
         catalog: Catalog::declare(config),
         record: None,
+        status: StoreStatus::default(),
         tracker: TaskTracker::new(),
     };
     Session::join(options).await.unwrap()

@@ -8,13 +8,14 @@ use fastrand::Rng;
 use shared::catalog::{Catalog, Limits, ScopeKind, Strategy};
 use shared::config::{
     ClientKey, Config, Dialect, Health, Key, LogFormat, Model, Provider, Queue, Retries,
-    ServerLimits, StateStore, Telemetry, Timeouts, Upstream,
+    ServerLimits, StateStore, StateTls, Telemetry, Timeouts, Upstream,
 };
-use shared::ids::{CandidateIndex, ModelIndex, RowIndex, SessionId, Ticket};
+use shared::ids::{CandidateIndex, Fence, ModelIndex, RowIndex, SessionId, Ticket};
+use shared::lease::Reported;
 use shared::secret::Secret;
 use shared::state::protocol::{
-    Acquire, Assert, AssertedCharge, AssertedLease, AssertedWaiter, Cancel, Grant, Operations,
-    OutcomeCode, PurposeCode, Release,
+    Acquire, Assert, AssertedCharge, AssertedLease, AssertedWaiter, Cancel, Grant, Judgement,
+    Operations, OutcomeCode, PurposeCode, Release, Verdict,
 };
 use shared::units::Priority;
 
@@ -38,6 +39,16 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         Provider {
             keys: ["d", "e"].map(|name| key(rng, name)).into(),
             ..provider("two")
+        },
+        // Nothing limits it but its health.
+        Provider {
+            keys: ["f", "g"]
+                .map(|name| Key {
+                    limits: Limits::default(),
+                    ..key(rng, name)
+                })
+                .into(),
+            ..provider("three")
         },
     ];
     let upstream = |rng: &mut Rng, name: &str| Upstream {
@@ -74,6 +85,17 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
             overrides: serde_json::Map::new(),
         });
     }
+    for strategy in [Strategy::DynamicWeighted, Strategy::Fastest] {
+        models.push(Model {
+            name: format!("free-{}", strategy.name()).as_str().into(),
+            aliases: Vec::new(),
+            strategy,
+            exclusive: false,
+            limits: Limits::default(),
+            upstreams: vec![upstream(rng, "three")],
+            overrides: serde_json::Map::new(),
+        });
+    }
     let client_key = |name: &str, limits| ClientKey {
         name: name.into(),
         digest: [0; 32],
@@ -87,6 +109,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         admin_listen: ([127, 0, 0, 1], 0).into(),
         open_access: false,
         state: StateStore::Memory,
+        state_tls: StateTls::default(),
         replica_name: None,
         providers,
         models,
@@ -121,7 +144,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         },
         retries: Retries {
             max_attempts: NonZeroU32::MIN,
-            budget: 0.2,
+            budget: [0.0, 0.2][rng.usize(..2)],
             replay_max: 1,
         },
         limits: ServerLimits {
@@ -306,11 +329,11 @@ impl Member {
                 reserved,
                 granted_at,
                 tokens: rng.u32(..reserved.max(1) * 6 / 5 + 1),
-                outcome: OutcomeCode(rng.u8(..7)),
-                first_byte_us: rng.u32(..500),
-                token_us: rng.u32(100..3000),
-                retry_ms: 0,
-                reported: Vec::new(),
+                outcome: outcome(rng),
+                first_byte_us: [0, rng.u32(200..60_000)][rng.usize(..2)],
+                token_us: [0, rng.u32(100..3_000)][rng.usize(..2)],
+                retry_ms: [0, 0, rng.u32(1..5_000), rng.u32(1..70_000)][rng.usize(..4)],
+                reported: reported(rng),
             });
         }
         if rng.f32() < 0.005 {
@@ -369,8 +392,40 @@ impl Member {
                 no_queue: rng.f32() < 0.15,
                 purpose: PurposeCode::REQUEST,
             };
+            let acquire = match rng.u8(..20) {
+                4..12 => Acquire {
+                    no_queue: true,
+                    purpose: PurposeCode::RETRY,
+                    ..acquire
+                },
+                probe @ (2 | 3) => Acquire {
+                    allow: vec![any_candidate(rng, catalog, acquire.model)],
+                    no_queue: true,
+                    purpose: PurposeCode(probe),
+                    ..acquire
+                },
+                _ => acquire,
+            };
             self.waiting.insert(acquire.ticket, (acquire.clone(), 0));
             operations.acquires.push(acquire);
+        }
+        if rng.f32() < 0.002 {
+            // A storm of retries, at the last model, where nothing else is in their way.
+            for _ in 0..110 {
+                *tickets += 1;
+                let acquire = Acquire {
+                    ticket: Ticket(*tickets),
+                    model: ModelIndex(n_models - 1),
+                    priority: 5,
+                    tokens: 1,
+                    callers: Vec::new(),
+                    allow: Vec::new(),
+                    no_queue: true,
+                    purpose: PurposeCode::RETRY,
+                };
+                self.waiting.insert(acquire.ticket, (acquire.clone(), 0));
+                operations.acquires.push(acquire);
+            }
         }
         operations
     }
@@ -420,4 +475,56 @@ pub(crate) fn caller_rows(catalog: &Catalog) -> Vec<RowIndex> {
         .into_iter()
         .filter_map(|name| catalog.row_index(ScopeKind::ClientKey, name))
         .collect()
+}
+
+/// How leases end: mostly well, and in streaks of trouble often enough to eject.
+fn outcome(rng: &mut Rng) -> OutcomeCode {
+    match rng.u8(..100) {
+        0..65 => OutcomeCode::SERVED,
+        65..85 => OutcomeCode::FAILED,
+        85..89 => OutcomeCode::RATE_LIMITED,
+        89..99 => OutcomeCode([0, 2, 3, 7, 9][rng.usize(..5)]),
+        _ => [OutcomeCode::AUTH_FAILED, OutcomeCode::EXHAUSTED][rng.usize(..2)],
+    }
+}
+
+fn reported(rng: &mut Rng) -> Vec<Reported> {
+    let n = if rng.f32() < 0.03 { rng.usize(1..3) } else { 0 };
+    (0..n)
+        .map(|_| Reported {
+            kind: rng.u8(..5),
+            limit: [0, rng.u64(1..30), rng.u64(1_000..30_000)][rng.usize(..3)],
+            remaining: [0, rng.u64(..40), rng.u64(..20_000)][rng.usize(..3)],
+            resets_in_ms: [0, 1, rng.u32(..70_000), 90_000_000][rng.usize(..4)],
+        })
+        .collect()
+}
+
+/// What a coordinator or an operator may say of any row; `versions` are the rows' own.
+pub(crate) fn judgement(rng: &mut Rng, versions: &[u64]) -> Judgement {
+    let row = rng.usize(..versions.len() + 1);
+    let seen = versions.get(row).copied().unwrap_or_default();
+    let verdict = match rng.u8(..20) {
+        0 => Verdict::Down,
+        1 => Verdict::Drain,
+        2 => Verdict::Disable,
+        3..6 => Verdict::Up,
+        6..9 => Verdict::Reachable,
+        _ => Verdict::Enable,
+    };
+    Judgement {
+        fence: Fence::NONE,
+        row: RowIndex(u32::try_from(row).unwrap()),
+        version: [None, Some(seen), Some(seen + rng.u64(..2))][rng.usize(..3)],
+        verdict,
+    }
+}
+
+/// Mostly one that the model has.
+fn any_candidate(rng: &mut Rng, catalog: &Catalog, model: ModelIndex) -> CandidateIndex {
+    let own = catalog.models.get(model.position());
+    match own.map(|model| model.candidates.as_slice()) {
+        Some(own) if !own.is_empty() && rng.f32() < 0.9 => own[rng.usize(..own.len())],
+        _ => CandidateIndex(rng.u32(..20)),
+    }
 }

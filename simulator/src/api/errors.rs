@@ -1,5 +1,6 @@
 //! Errors as OpenAI words them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use shared::catalog::{LimitKind, WindowKind};
 
+use crate::behaviour::{self, RetryAfterHeaders};
 use crate::limits::Refusal;
 use crate::reply::{self, Reply};
 
@@ -21,10 +23,11 @@ const BAD_GATEWAY_PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></
 pub(crate) struct ApiError {
     status: StatusCode,
     kind: &'static str,
-    code: Option<&'static str>,
+    code: Option<Cow<'static, str>>,
     param: Option<&'static str>,
     message: String,
     retry_after: Option<Duration>,
+    retry_after_headers: RetryAfterHeaders,
 }
 
 #[derive(Serialize)]
@@ -50,6 +53,7 @@ impl ApiError {
             param: None,
             message,
             retry_after: None,
+            retry_after_headers: RetryAfterHeaders::Both,
         }
     }
 
@@ -61,7 +65,7 @@ impl ApiError {
         let message = format!("Missing required parameter: '{param}'.");
         Self {
             param: Some(param),
-            code: Some("missing_required_parameter"),
+            code: Some("missing_required_parameter".into()),
             ..Self::invalid_request(message)
         }
     }
@@ -87,7 +91,7 @@ impl ApiError {
             "Incorrect API key provided: {shown}***. You can find your API key at https://platform.openai.com/account/api-keys."
         );
         Self {
-            code: Some("invalid_api_key"),
+            code: Some("invalid_api_key".into()),
             ..Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
         }
     }
@@ -139,27 +143,36 @@ impl ApiError {
             ),
         };
         Self {
-            code: Some("rate_limit_exceeded"),
+            code: Some("rate_limit_exceeded".into()),
             retry_after,
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, kind, message)
         }
     }
 
-    /// An error that somebody asked for.
-    pub(super) fn simulated(status: StatusCode, retry_after: Option<Duration>) -> Self {
-        let (kind, code) = match status.as_u16() {
+    /// An error that somebody asked for; its type is what OpenAI sends with this status and code.
+    pub(super) fn simulated(refusal: &behaviour::Refusal) -> Self {
+        let (kind, code) = match refusal.status.as_u16() {
             401 => ("invalid_request_error", Some("invalid_api_key")),
+            402 => ("billing_error", None),
             403 => ("permission_error", None),
             404 => ("invalid_request_error", Some("model_not_found")),
             429 => ("requests", Some("rate_limit_exceeded")),
             503 => ("service_unavailable_error", Some("server_is_overloaded")),
+            529 => ("overloaded_error", None),
             500..=599 => ("server_error", None),
             _ => ("invalid_request_error", None),
         };
+        let kind = match refusal.code.as_deref() {
+            Some("insufficient_quota") => "insufficient_quota",
+            _ => kind,
+        };
+        let status = refusal.status;
         let message = format!("The simulated provider was told to answer {status}.");
+        let asked = refusal.code.as_deref().map(|code| code.to_owned().into());
         Self {
-            code,
-            retry_after,
+            code: asked.or(code.map(Cow::Borrowed)),
+            retry_after: refusal.retry_after,
+            retry_after_headers: refusal.retry_after_headers,
             ..Self::new(status, kind, message)
         }
     }
@@ -170,14 +183,33 @@ impl ApiError {
                 message: &self.message,
                 kind: self.kind,
                 param: self.param,
-                code: self.code,
+                code: self.code.as_deref(),
             },
         };
         let reply = reply::json(self.status, &body);
         match self.retry_after {
-            Some(wait) => headers::with_retry_after(reply, wait),
+            Some(wait) => headers::with_retry_after(reply, wait, self.retry_after_headers),
             None => reply,
         }
+    }
+}
+
+/// The answer that `refusal` describes, by its own body or by an OpenAI error.
+pub(super) fn refused(refusal: &behaviour::Refusal) -> Reply {
+    let Some(body) = &refusal.body else {
+        return ApiError::simulated(refusal).into_reply();
+    };
+    let content_type = match body.trim_start().as_bytes() {
+        [b'{' | b'[', ..] => "application/json",
+        [b'<', ..] => "text/html",
+        [b'd', b'a', b't', b'a', b':', ..] => "text/event-stream",
+        _ => "text/plain",
+    };
+    let bytes = Bytes::copy_from_slice(body.as_bytes());
+    let reply = reply::with_bytes(refusal.status, content_type, bytes, None);
+    match refusal.retry_after {
+        Some(wait) => headers::with_retry_after(reply, wait, refusal.retry_after_headers),
+        None => reply,
     }
 }
 

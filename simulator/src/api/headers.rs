@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
+use crate::behaviour::RetryAfterHeaders;
 use crate::limits::Standing;
 use crate::reply::Reply;
 
@@ -49,14 +50,28 @@ pub(super) fn with_standings(
     reply
 }
 
-/// Adds `Retry-After` and `retry-after-ms`.
+/// Adds `Retry-After`, `retry-after-ms` or both.
 ///
-/// Both are rounded up (RFC 9110 §10.2.3 knows whole seconds only): a client that obeys must not come back early.
-pub(super) fn with_retry_after(mut reply: Reply, wait: Duration) -> Reply {
+/// They are rounded up (RFC 9110 §10.2.3 knows whole seconds only): a client that obeys must not come back early.
+pub(super) fn with_retry_after(
+    mut reply: Reply,
+    wait: Duration,
+    which: RetryAfterHeaders,
+) -> Reply {
     let millis = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+    let (has_seconds, has_millis) = match which {
+        RetryAfterHeaders::Both => (true, true),
+        RetryAfterHeaders::Seconds => (true, false),
+        RetryAfterHeaders::Millis => (false, true),
+        RetryAfterHeaders::None => (false, false),
+    };
     let headers = reply.headers_mut();
-    headers.insert(RETRY_AFTER, millis.div_ceil(1000).into());
-    headers.insert(RETRY_AFTER_MS, millis.into());
+    if has_seconds {
+        headers.insert(RETRY_AFTER, millis.div_ceil(1000).into());
+    }
+    if has_millis {
+        headers.insert(RETRY_AFTER_MS, millis.into());
+    }
     reply
 }
 

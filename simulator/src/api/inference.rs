@@ -1,21 +1,22 @@
 //! The way of a request that is counted: key, arrival, limits, wait, failure or answer.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderValue};
 use http::{StatusCode, request};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::behaviour::{Behaviour, Failure};
-use crate::connection::ConnectionReset;
+use crate::behaviour::{Behaviour, Encoding, Failure};
+use crate::connection::{ConnectionReset, IdleClose};
 use crate::flight::Flight;
 use crate::generation::{Generation, Shape, Usage};
 use crate::keys::Arrival;
 use crate::reply::{self, BrokenBody, Reply, ReplyBody};
 use crate::stream::PacedStream;
+use crate::tailor::{self, TailoredStream};
 
 use super::embeddings::Vectors;
-use super::errors::{ApiError, bad_gateway_page};
+use super::errors::{self, ApiError};
 use super::{Simulator, chat, completions, embeddings, headers};
 
 const JSON: &str = "application/json";
@@ -89,13 +90,10 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
         .ok_or_else(ApiError::no_key)
 }
 
-pub(super) fn failed(failure: Failure) -> Result<Reply, ConnectionReset> {
+pub(super) fn failed(failure: &Failure) -> Result<Reply, ConnectionReset> {
     match failure {
-        Failure::Status {
-            status,
-            retry_after,
-        } => Ok(ApiError::simulated(status, retry_after).into_reply()),
-        Failure::Html => Ok(bad_gateway_page()),
+        Failure::Refusal(refusal) => Ok(errors::refused(refusal)),
+        Failure::Html => Ok(errors::bad_gateway_page()),
         Failure::Reset => Err(ConnectionReset),
     }
 }
@@ -165,34 +163,50 @@ impl Simulator {
             Ok(secret) => secret,
             Err(error) => return Ok(error.into_reply()),
         };
+        let request_id = head.headers.get("x-request-id");
+        let request_id = request_id.and_then(|value| value.to_str().ok());
         let key = self.keys.get(secret);
         if !key.is_accepted() {
-            key.turn_away().refuse();
+            key.turn_away(request_id).refuse(401);
             return Ok(ApiError::unknown_key(secret).into_reply());
         }
         let call = match endpoint.parse(body) {
             Ok(call) => call,
             Err(error) => {
-                key.turn_away().finish();
-                return Ok(error.into_reply());
+                let reply = error.into_reply();
+                let status = reply.status().as_u16();
+                key.turn_away(request_id).finish_with(status);
+                return Ok(reply);
             }
         };
         let behaviour = key.behaviour();
+        let idle_close = behaviour.idle_close;
+        let rate_limit_headers = behaviour.rate_limit_headers;
         let usage = call.usage(&behaviour);
         let Arrival {
             flight,
             refusal,
             requests,
             tokens,
-        } = key.arrive(usage.total_tokens);
-        let reply = match refusal {
+            chances,
+        } = key.arrive(usage.total_tokens, request_id);
+        let mut reply = match refusal {
             Some(refusal) => {
-                flight.refuse();
+                flight.refuse(429);
                 ApiError::over_limit(&refusal, &call.model).into_reply()
             }
-            None => self.answer_call(id, call, usage, behaviour, flight).await?,
+            None => {
+                let answered = self.answer_call(id, call, usage, behaviour, chances, flight);
+                answered.await?
+            }
         };
-        Ok(headers::with_standings(reply, requests, tokens))
+        if rate_limit_headers {
+            reply = headers::with_standings(reply, requests, tokens);
+        }
+        if let Some(idle_close) = idle_close {
+            reply.extensions_mut().insert(IdleClose(idle_close));
+        }
+        Ok(reply)
     }
 
     async fn answer_call(
@@ -201,12 +215,14 @@ impl Simulator {
         call: Call,
         usage: Usage,
         behaviour: Behaviour,
+        (place_in_jitter, fate): (f64, f64),
         flight: Flight,
     ) -> Result<Reply, ConnectionReset> {
-        wait(behaviour.first_byte(fastrand::f64())).await;
-        if let Some(failure) = behaviour.failure(fastrand::f64()) {
-            flight.finish();
-            return failed(failure);
+        wait(behaviour.first_byte(place_in_jitter)).await;
+        if let Some(failure) = behaviour.failure(fate) {
+            let reply = failed(&failure);
+            flight.finish_with(reply.as_ref().map_or(0, |reply| reply.status().as_u16()));
+            return reply;
         }
         let told = behaviour.usage.then_some(usage);
         let text = match call.output {
@@ -236,25 +252,43 @@ impl Simulator {
             wait(behaviour.pace(tokens)).await;
             return Ok(whole(generation.body(), tokens, &behaviour, flight));
         }
+        let dress = behaviour.dress;
         let stream = PacedStream::new(generation, behaviour, flight);
-        let body = ReplyBody::Stream(Box::new(stream));
+        let body = match dress.is_plain() {
+            true => ReplyBody::Stream(Box::new(stream)),
+            false => ReplyBody::Tailored(Box::new(TailoredStream::new(stream, dress))),
+        };
         let mut reply = reply::with_body(StatusCode::OK, EVENTS, body);
         let no_cache = HeaderValue::from_static("no-cache");
         reply.headers_mut().insert(CACHE_CONTROL, no_cache);
-        Ok(reply)
+        Ok(encoded(reply, dress.encoding))
     }
 }
 
 /// An answer in one piece, unless it breaks: it has no chunks, so any break comes half-way.
 fn whole(body: Vec<u8>, tokens: u32, behaviour: &Behaviour, flight: Flight) -> Reply {
-    let bytes = Bytes::from(body);
-    match behaviour.break_in(tokens) {
-        Some(place) => {
+    let encoding = behaviour.dress.encoding;
+    let bytes = match encoding {
+        Some(encoding) => tailor::encode(encoding, &body),
+        None => Bytes::from(body),
+    };
+    let reply = match behaviour.break_in(tokens) {
+        Some(place) if place.kind.is_for_whole_bodies() => {
             let body = ReplyBody::Broken(BrokenBody::new(&bytes, place.kind, flight));
             reply::with_body(StatusCode::OK, JSON, body)
         }
-        None => reply::with_bytes(StatusCode::OK, JSON, bytes, Some(flight)),
+        _ => reply::with_bytes(StatusCode::OK, JSON, bytes, Some(flight)),
+    };
+    encoded(reply, encoding)
+}
+
+/// Says how the body is encoded, whether or not the request accepts it.
+fn encoded(mut reply: Reply, encoding: Option<Encoding>) -> Reply {
+    if let Some(encoding) = encoding {
+        let name = HeaderValue::from_static(encoding.name());
+        reply.headers_mut().insert(CONTENT_ENCODING, name);
     }
+    reply
 }
 
 /// A timer is for waits only: it would cost a turn of the runtime.

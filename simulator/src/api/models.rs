@@ -1,7 +1,7 @@
 //! `GET /v1/models[/{id}]`.
 //!
 //! Every model name is answered; the list is what a client that asks may choose from. No limit counts these requests and
-//! the oracle does not either, but a key that fails on purpose fails here too, so that probes notice.
+//! the oracle counts them apart, as probes; but a key that fails on purpose fails here too, so that they notice.
 
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -51,23 +51,28 @@ impl Simulator {
             Err(error) => return Ok(error.into_reply()),
         };
         let key = self.keys.get(secret);
-        if !key.is_accepted() {
-            return Ok(ApiError::unknown_key(secret).into_reply());
-        }
-        if let Some(failure) = key.behaviour().failure(fastrand::f64()) {
-            return inference::failed(failure);
-        }
-        let reply = match id {
-            Some(id) => reply::json(StatusCode::OK, &model(id)),
-            None => {
-                let list = ModelList {
-                    object: "list",
-                    data: MODELS.map(model).into(),
-                };
-                reply::json(StatusCode::OK, &list)
-            }
+        let reply = if !key.is_accepted() {
+            Ok(ApiError::unknown_key(secret).into_reply())
+        } else if let Some(failure) = key.behaviour().failure(key.chance()) {
+            inference::failed(&failure)
+        } else {
+            Ok(listed(id))
         };
-        Ok(reply)
+        key.probe(reply.as_ref().map_or(0, |reply| reply.status().as_u16()));
+        reply
+    }
+}
+
+fn listed(id: Option<&str>) -> Reply {
+    match id {
+        Some(id) => reply::json(StatusCode::OK, &model(id)),
+        None => {
+            let list = ModelList {
+                object: "list",
+                data: MODELS.map(model).into(),
+            };
+            reply::json(StatusCode::OK, &list)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What tests ask and set: `/oracle`, `/oracle/arrivals/{key}`, `/oracle/reset` and `/behaviour/{key}`.
+//! What tests ask and set: `/oracle`, `/oracle/arrivals/{key}`, `/oracle/reset`, `/behaviour/{key}` and `/listener`.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,8 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::behaviour::BehaviourPatch;
-use crate::oracle::{ArrivalReport, KeyReport};
+use crate::doors::DoorPatch;
+use crate::oracle::{ArrivalReport, KeyReport, ProbeReport};
 use crate::reply::{self, Reply};
 
 use super::Simulator;
@@ -25,6 +26,7 @@ struct Report {
 struct Arrivals {
     reset_unix_us: u64,
     arrivals: Vec<ArrivalReport>,
+    probes: Vec<ProbeReport>,
 }
 
 #[derive(Serialize)]
@@ -48,6 +50,7 @@ impl Simulator {
         match (&head.method, path) {
             (&Method::GET, "/oracle") => Some(self.report()),
             (&Method::POST, "/oracle/reset") => Some(self.reset()),
+            (&Method::PUT, "/listener") => Some(self.set_door(body)),
             _ => None,
         }
     }
@@ -63,10 +66,11 @@ impl Simulator {
     }
 
     fn arrivals(&self, secret: &str) -> Reply {
-        let (reset_us, arrivals) = self.keys.arrivals(secret);
+        let (reset_us, arrivals, probes) = self.keys.arrivals(secret);
         let arrivals = Arrivals {
             reset_unix_us: self.clock.unix_us(reset_us),
             arrivals,
+            probes,
         };
         reply::json(StatusCode::OK, &arrivals)
     }
@@ -82,6 +86,16 @@ impl Simulator {
         match BehaviourPatch::parse(body) {
             Ok(patch) => {
                 self.keys.set_behaviour(name, patch);
+                reply::json(StatusCode::OK, &Done {})
+            }
+            Err(error) => ApiError::invalid_request(error.to_string()).into_reply(),
+        }
+    }
+
+    fn set_door(&self, body: &[u8]) -> Reply {
+        match DoorPatch::apply(body, self.door()) {
+            Ok(door) => {
+                self.door.send_replace(door);
                 reply::json(StatusCode::OK, &Done {})
             }
             Err(error) => ApiError::invalid_request(error.to_string()).into_reply(),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
 use serde_json::json;
 use simulator::{ErrorKind, Options};
 use tokio::io::AsyncReadExt as _;
@@ -20,8 +21,18 @@ async fn failing(error_kind: ErrorKind) -> Provider {
 
 #[tokio::test]
 async fn injected_errors_look_like_the_real_ones() {
-    let broken = send(failing(ErrorKind::ServerError).await.chat(json!({}))).await;
-    let busy = send(failing(ErrorKind::RateLimit).await.chat(json!({}))).await;
+    let broken = send(
+        failing(ErrorKind::Status(StatusCode::INTERNAL_SERVER_ERROR))
+            .await
+            .chat(json!({})),
+    )
+    .await;
+    let busy = send(
+        failing(ErrorKind::Status(StatusCode::TOO_MANY_REQUESTS))
+            .await
+            .chat(json!({})),
+    )
+    .await;
     let proxy = send(failing(ErrorKind::Html).await.chat(json!({}))).await;
 
     assert_eq!(broken.status(), 500);

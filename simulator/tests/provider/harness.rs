@@ -64,6 +64,11 @@ impl Provider {
         assert_eq!(send(request).await.status(), 200);
     }
 
+    pub(crate) async fn listen(&self, listener: Value) {
+        let request = self.client.put(self.url("/listener")).json(&listener);
+        assert_eq!(send(request).await.status(), 200);
+    }
+
     pub(crate) async fn reset(&self) {
         send(self.client.post(self.url("/oracle/reset"))).await;
     }
@@ -97,9 +102,18 @@ impl Provider {
 
     /// A bare connection that has sent a chat, for clients that behave badly.
     pub(crate) async fn raw_chat(&self, fields: Value) -> TcpStream {
+        self.raw_chat_with("", fields).await
+    }
+
+    /// The same, on a connection that ends with its answer.
+    pub(crate) async fn raw_chat_once(&self, fields: Value) -> TcpStream {
+        self.raw_chat_with("connection: close\r\n", fields).await
+    }
+
+    async fn raw_chat_with(&self, headers: &str, fields: Value) -> TcpStream {
         let body = chat_body(fields).to_string();
         let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: simulator\r\nauthorization: Bearer sk-1\r\n\
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: simulator\r\nauthorization: Bearer sk-1\r\n{headers}\
              content-length: {}\r\n\r\n{body}",
             body.len()
         );

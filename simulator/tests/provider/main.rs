@@ -8,6 +8,8 @@
 mod harness;
 
 mod answers;
+mod connections;
 mod counts;
 mod faults;
 mod limits;
+mod streams;

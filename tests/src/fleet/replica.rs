@@ -132,6 +132,14 @@ impl Replica {
             .unwrap_or_else(|error| panic!("/view of `{}`: {error}", self.name))
     }
 
+    /// What `/readyz` says, whatever its status.
+    pub async fn readiness(&self) -> String {
+        match Request::get("/readyz").send(self.address).await {
+            Ok(answer) => answer.text(),
+            Err(error) => error.to_string(),
+        }
+    }
+
     pub async fn metrics(&self) -> Metrics {
         let answer = self.ask_admin("/metrics").await;
         Metrics(String::from_utf8_lossy(&answer).into_owned())
@@ -163,6 +171,15 @@ impl Replica {
 pub struct Metrics(pub String);
 
 impl Metrics {
+    /// The value of one series, with its labels as they are written; 0 without it.
+    pub fn value(&self, series: &str) -> f64 {
+        let value = self
+            .0
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        value.unwrap_or_default()
+    }
+
     /// The sum over all series of `name`; 0 without any.
     pub fn sum(&self, name: &str) -> f64 {
         let values = self.0.lines().filter_map(|line| {

@@ -64,6 +64,8 @@ mod tests {
             aborted_at: None,
             tokens: 0,
             refused: false,
+            status: Some(200),
+            request_id: None,
         };
         spans.iter().map(arrival).collect()
     }

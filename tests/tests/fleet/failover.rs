@@ -1,15 +1,12 @@
 //! Providers that fail: another key answers while nothing has been said yet; later the client is told the truth.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tests::client::{Ending, Request};
 use tests::figures::alone;
 use tests::fleet::{Fleet, MODEL, Setup};
-use tokio::time::timeout;
 
 /// One replica without Redis, over two keys that are asked in this order.
-async fn two_keys(settings: Value) -> Fleet {
+pub(crate) async fn two_keys(settings: Value) -> Fleet {
     let mut settings = settings;
     settings["state"] = json!("memory");
     Fleet::start(Setup {
@@ -111,23 +108,4 @@ async fn a_stream_that_is_cut_ends_in_an_error_and_never_in_done() {
     assert!(!answer.text().contains("[DONE]"));
     assert_eq!(answer.ending, Some(Ending::Aborted));
     assert_eq!(fleet.simulator.key("second").await.requests, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_falls_silent_is_ended_by_the_idle_timeout() {
-    let _machine = alone().await;
-    let fleet = two_keys(json!({ "timeouts": { "idle": "500ms" } })).await;
-    let behaviour = json!({ "stall_after": 5, "tokens": 50, "tokens_per_second": 500.0 });
-    fleet.simulator.behave("first", &behaviour).await;
-
-    let request = Request::stream(MODEL);
-    let answer = timeout(Duration::from_secs(3), request.send(fleet.address()));
-    let answer = answer.await.expect("silence ends").unwrap();
-
-    assert!(!answer.text().contains("[DONE]"));
-    assert_eq!(answer.ending, Some(Ending::Aborted));
-    fleet
-        .simulator
-        .wait_in_flight(&["first"], 0, Duration::from_secs(1))
-        .await;
 }

@@ -10,13 +10,18 @@
 )]
 
 mod aborts;
+mod chaos;
 mod concurrency;
 mod cost;
 mod death;
 mod demo;
 mod errors;
 mod failover;
+mod health;
 mod queue;
+mod redis_faults;
+mod redis_link;
 mod redis_trouble;
 mod strategies;
+mod upstream_faults;
 mod windows;

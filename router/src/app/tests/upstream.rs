@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// What `good` reports.
 pub(super) const USAGE_TOKENS: u64 = 9 + 3;
@@ -65,7 +65,13 @@ impl FakeUpstream {
 
 async fn serve(mut socket: TcpStream, seen: &Seen) {
     let mut bytes = Vec::new();
-    while let Some((behaviour, body)) = receive(&mut socket, &mut bytes).await {
+    let mut patience = Duration::MAX;
+    while let Ok(Some((behaviour, body))) =
+        timeout(patience, receive(&mut socket, &mut bytes)).await
+    {
+        if behaviour == "hasty" {
+            patience = HASTE;
+        }
         *seen
             .requests
             .lock()
@@ -127,7 +133,18 @@ async fn answer(writer: &mut Writer<'_>, behaviour: &str, is_stream: bool) -> bo
         "silent" => sleep(Duration::from_secs(3)).await,
         "reset" => {}
         "html" => document(writer, 200, "text/html", "<html></html>").await,
+        "empty" => document(writer, 200, JSON, r#"{"choices":[]}"#).await,
+        encoding if encoding.starts_with("encoded_") => {
+            encoded(writer, &encoding["encoded_".len()..], is_stream).await;
+            return true;
+        }
         "error200" => document(writer, 200, JSON, r#"{"error":{"message":"overloaded"}}"#).await,
+        status if REFUSALS.iter().any(|(name, ..)| *name == status) => {
+            let refusal = REFUSALS.iter().find(|(name, ..)| *name == status);
+            let (_, status, body) = refusal.unwrap();
+            document(writer, *status, JSON, body).await;
+            return true;
+        }
         status if status.starts_with('s') && status[1..].parse::<u16>().is_ok() => {
             let body = json!({"error": {"message": format!("from upstream: {status}"), "type": "t", "code": null}});
             document(
@@ -157,12 +174,91 @@ async fn answer(writer: &mut Writer<'_>, behaviour: &str, is_stream: bool) -> bo
 
 const JSON: &str = "application/json";
 
+/// How long `hasty` keeps an idle connection.
+pub(super) const HASTE: Duration = Duration::from_millis(20);
+
+/// Refusals whose bodies say more than their statuses.
+const REFUSALS: [(&str, u16, &str); 7] = [
+    (
+        "no_quota",
+        429,
+        r#"{"error":{"message":"from upstream: no_quota","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+    ),
+    (
+        "arrears",
+        429,
+        r#"{"error":{"code":"1113","message":"from upstream: arrears"}}"#,
+    ),
+    (
+        "unknown_model",
+        404,
+        r#"{"error":{"message":"from upstream: unknown_model","type":"invalid_request_error","code":"model_not_found"}}"#,
+    ),
+    (
+        "filtered",
+        400,
+        r#"{"error":{"message":"from upstream: filtered","code":"content_filter"}}"#,
+    ),
+    (
+        "flagged",
+        403,
+        r#"{"error":{"message":"from upstream: flagged by moderation","code":403}}"#,
+    ),
+    (
+        "too_long",
+        400,
+        r#"{"error":{"message":"from upstream: too_long","code":"context_length_exceeded"}}"#,
+    ),
+    (
+        "google",
+        429,
+        r#"[{"error":{"code":429,"message":"from upstream: google","status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"34.5s"}]}}]"#,
+    ),
+];
+
 async fn document(writer: &mut Writer<'_>, status: u16, content_type: &str, body: &str) {
     let length = body.len();
     let response = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\nretry-after: 7\r\ncontent-length: {length}\r\n\r\n{body}"
+        "HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\nretry-after: 7\r\n\
+         x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 59\r\nx-ratelimit-reset-requests: 1s\r\n\
+         content-length: {length}\r\n\r\n{body}"
     );
     writer.write_all(response.as_bytes()).await.unwrap();
+}
+
+/// Answers in an encoding that nobody asked for.
+async fn encoded(writer: &mut Writer<'_>, encoding: &str, is_stream: bool) {
+    let (content_type, body): (_, &[u8]) = match (encoding, is_stream) {
+        ("gzip", true) => (
+            "text/event-stream",
+            include_bytes!("../../../fixtures/encoded/stream.sse.gz"),
+        ),
+        ("gzip", false) => (
+            JSON,
+            include_bytes!("../../../fixtures/encoded/answer.json.gz"),
+        ),
+        ("br", _) => (
+            JSON,
+            include_bytes!("../../../fixtures/encoded/answer.json.br"),
+        ),
+        ("deflate", _) => (
+            JSON,
+            include_bytes!("../../../fixtures/encoded/answer.json.zz"),
+        ),
+        // Cut short, and nothing that is known.
+        _ => (JSON, b"\x1f\x8b\x08\x00\x00"),
+    };
+    let encoding = if encoding == "cut" { "gzip" } else { encoding };
+    let head = format!(
+        "HTTP/1.1 200 X\r\ncontent-type: {content_type}\r\ncontent-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    writer.write_all(head.as_bytes()).await.unwrap();
+    // In small pieces, as a network may deliver it.
+    for piece in body.chunks(7) {
+        writer.write_all(piece).await.ok();
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn stream(writer: &mut Writer<'_>, behaviour: &str) -> bool {

@@ -143,16 +143,15 @@ async fn a_draining_replica_asks_for_another_connection() {
 
 #[tokio::test]
 async fn an_upstreams_answer_goes_through_unless_it_is_no_json() {
-    let upstream = |body: &'static str, is_json| Problem::Upstream {
+    let upstream = |body: Option<&'static str>| Problem::Upstream {
         status: StatusCode::BAD_GATEWAY,
-        body: Bytes::from_static(body.as_bytes()),
-        is_json,
+        body: body.map(|body| Bytes::from_static(body.as_bytes())),
         retry_after: Some(Duration::from_secs(7)),
-        is_retried: true,
+        is_final: true,
     };
 
-    let json = Seen::of(&upstream(r#"{"error":{"message":"theirs"}}"#, true)).await;
-    let html = Seen::of(&upstream("<html>", false)).await;
+    let json = Seen::of(&upstream(Some(r#"{"error":{"message":"theirs"}}"#))).await;
+    let html = Seen::of(&upstream(None)).await;
 
     assert_eq!((json.status, html.status), (502, 502));
     assert_eq!(json.error("message"), "theirs");

@@ -21,7 +21,7 @@ impl Checker<'_> {
         Secret::new(String::new())
     }
 
-    fn resolved(&mut self, setting: &str, text: String) -> String {
+    pub(super) fn resolved(&mut self, setting: &str, text: String) -> String {
         let resolved = if let Some(name) = text.strip_prefix("env:") {
             self.environment.get(name).cloned().ok_or_else(|| {
                 let rule = format!("needs the environment variable `{name}`, which is not set");

@@ -4,11 +4,14 @@ use super::*;
 
 const EXAMPLE: &str = include_str!("../../../../config/example.yaml");
 
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 7] = [
     ("OPENAI_API_KEY", "sk-1"),
     ("OPENAI_API_KEY_2", "sk-2"),
     ("OPENAI_ORGANIZATION", "org-1"),
     ("SEARCH_CI_KEY", "sk-client"),
+    ("REDIS_CA", "-----BEGIN CERTIFICATE-----"),
+    ("REDIS_CERTIFICATE", "-----BEGIN CERTIFICATE-----"),
+    ("REDIS_CERTIFICATE_KEY", "-----BEGIN PRIVATE KEY-----"),
 ];
 
 #[test]

@@ -385,6 +385,26 @@ fn a_state_of_another_kind_is_refused() {
 }
 
 #[test]
+fn encryption_that_would_not_take_place_is_refused() {
+    check_added(
+        "state: rediss://host/0#insecure",
+        "`state` must not end in `#…`: the certificate of Redis is always checked; leave that out, and give a private authority as `state_tls.ca`",
+    );
+    check_added(
+        "state: redis://host/0\nstate_tls: { ca: '-----BEGIN CERTIFICATE-----' }",
+        "`state_tls` needs a `state` that begins with `rediss://`: `redis://` is not encrypted; write `state: rediss://host:port/0`, or leave `state_tls` out",
+    );
+    check_added(
+        "state: rediss://host/0\nstate_tls: { certificate: '-----BEGIN CERTIFICATE-----' }",
+        "`state_tls` needs `certificate` and `key` together; give both, or neither",
+    );
+    check_added(
+        "state: rediss://host/0\nstate_tls: { ca: /etc/redis/ca.pem }",
+        "`state_tls.ca` must hold a PEM block of a CERTIFICATE; write `file:PATH` of such a file",
+    );
+}
+
+#[test]
 fn names_must_fit_the_store() {
     check(
         "name: main",

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Pool, ServerClock, waiting};
-use crate::ids::RowIndex;
+use crate::ids::{Fence, RowIndex};
+use crate::state::protocol::{JoinReply, Status};
 
 /// Something that was counted wrong; there is none unless somebody wrote to the store by hand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,10 +20,21 @@ pub struct Difference {
 
 impl Pool {
     /// Recounts slots from sessions and window totals from their rings, and forgets waiters whose session is gone.
-    pub fn audit(&mut self, clock: &ServerClock) -> Vec<Difference> {
+    ///
+    /// `leader` is the fence of whoever leads now.
+    pub fn audit(
+        &mut self,
+        clock: &ServerClock,
+        leader: Fence,
+        fence: Fence,
+    ) -> (JoinReply, Vec<Difference>) {
         let Some(meta) = self.advanced(clock) else {
-            return Vec::new();
+            return (JoinReply::of(Status::NoEpoch, &self.meta), Vec::new());
         };
+        if fence.is_older_than(leader) {
+            self.keep_restart(&meta);
+            return (JoinReply::of(Status::Fenced, &meta), Vec::new());
+        }
         self.meta = meta;
         self.meta.tick += 1;
         self.rotate();
@@ -68,6 +80,6 @@ impl Pool {
                 is_known
             });
         }
-        differences
+        (JoinReply::of(Status::Done, &self.meta), differences)
     }
 }

@@ -1,7 +1,7 @@
 //! Installing a catalog: what has a name keeps its counters.
 
 use super::window::WindowState;
-use super::{Health, ModelState, Pool, RowState};
+use super::{ModelState, Pool, RowState};
 use crate::catalog::{Catalog, Row, Window};
 
 impl Pool {
@@ -56,7 +56,7 @@ impl Pool {
         row.windows = declared.windows.iter().filter_map(window).collect();
         row.slots_max = declared.slots_max;
         if is_other_key {
-            row.health = row.health.renewed();
+            row.health = row.health.take().map(|health| health.renewed());
         }
     }
 
@@ -85,16 +85,5 @@ impl Pool {
             .collect();
         self.rows.truncate(catalog.rows.len());
         self.catalog = catalog.clone();
-    }
-}
-
-impl Health {
-    /// The record of a key that has another credential: nothing is known of it, and what was found of the old one is
-    /// stale.
-    fn renewed(&self) -> Self {
-        Self {
-            state_version: self.state_version + 1,
-            ..Self::default()
-        }
     }
 }

@@ -30,6 +30,8 @@ impl Pool {
             meta.generation = clock.wall;
             meta.base = meta.tick;
             meta.learning_until = meta.now + SESSION_TTL_MS;
+            // Arrivals count on from the clock, as in a new epoch: whoever waited before stays ahead of new ones.
+            meta.sequence = meta.sequence.max(clock.wall);
         }
         Some(meta)
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
+use super::health::{Admin, Health, State};
 use super::window::WindowState;
-use super::{Health, Meta, ModelState, Pool, RowState, SessionState, Waiter};
+use super::{Meta, ModelState, Pool, RowState, SessionState, Waiter};
 use crate::catalog::{Catalog, Window};
 use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};
 use crate::state::protocol::{Mail, TickReply, short_list};
@@ -54,6 +55,10 @@ struct PackedMeta {
     _n_models: u32,
     #[serde(rename = "queued")]
     _queued: Vec<i64>,
+    retries: f64,
+    retries_at: i64,
+    #[serde(rename = "retry_share")]
+    _retry_share: f64,
 }
 
 /// A waiter's claim, in the order of `prelude.lua`.
@@ -96,7 +101,7 @@ impl Pool {
             .take(dump.rows.len())
             .map(|index| {
                 let packed = dump.rows.get(&index).ok_or(DumpError::Missing("rows"))?;
-                read_row(&unpack::<Vec<f64>>("rows", packed)?, &dump.windows)
+                read_row(&unpack("rows", packed)?, &dump.windows)
             })
             .collect::<Result<_, _>>()?;
 
@@ -202,6 +207,8 @@ fn read_meta(bytes: &[u8]) -> Result<Meta, DumpError> {
         sequence,
         anomalies,
         reclaimed,
+        retries,
+        retries_at,
         ..
     } = unpack("meta.pool", bytes)?;
     Ok(Meta {
@@ -216,6 +223,8 @@ fn read_meta(bytes: &[u8]) -> Result<Meta, DumpError> {
         sequence,
         anomalies,
         reclaimed,
+        retries,
+        retries_at,
     })
 }
 
@@ -247,63 +256,37 @@ fn read_session(bytes: &[u8]) -> Result<(u64, Option<TickReply>, ReplicaName), D
     Ok((last, reply, ReplicaName::from(replica)))
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "Lua keeps every integer as a double"
-)]
-fn read_row(fields: &[f64], rings: &[u8]) -> Result<RowState, DumpError> {
-    let &[
-        slots_max,
-        held,
-        grants,
-        open_at,
-        state,
-        state_version,
-        failures,
-        ejections,
-        penalty,
-        latency,
-        first_byte,
-        sampled_at,
-        slots_learned,
-        ref rest @ ..,
-    ] = fields
-    else {
-        return Err(DumpError::Missing("rows"));
+/// A row: slots, in use, grants, its health or `false`, then its windows.
+fn read_row(fields: &rmpv::Value, rings: &[u8]) -> Result<RowState, DumpError> {
+    let incomplete = || DumpError::Missing("rows");
+    let fields = fields.as_array().ok_or_else(incomplete)?;
+    let [slots_max, held, grants, health, rest @ ..] = fields.as_slice() else {
+        return Err(incomplete());
     };
     let mut row = RowState {
-        slots_max: slots_max as u32,
-        held: held as i64,
-        grants: grants as u64,
-        health: Health {
-            open_at: open_at as i64,
-            state: state as u8,
-            state_version: state_version as u64,
-            failures: failures as u32,
-            ejections: ejections as u32,
-            penalty,
-            latency,
-            first_byte,
-            sampled_at: sampled_at as i64,
-            slots_learned: slots_learned as u32,
-        },
+        slots_max: whole(slots_max),
+        held: whole(held),
+        grants: whole(grants),
+        health: health
+            .as_array()
+            .map(|fields| read_health(fields))
+            .transpose()?,
         windows: Vec::new(),
     };
-    let (windows, rest) = rest.as_chunks::<6>();
+    let (windows, rest) = rest.as_chunks::<7>();
     if !rest.is_empty() {
-        return Err(DumpError::Missing("rows"));
+        return Err(incomplete());
     }
     // By the row itself, not by the catalog: a publish changes rows first.
-    for &[kind, limit, total, last, offset, since] in windows {
+    for [kind, limit, total, last, offset, learned, since] in windows {
         let declared = Window {
-            kind: kind as u8,
-            limit: limit as u64,
-            offset: offset as u32,
+            kind: whole(kind),
+            limit: whole(limit),
+            offset: whole(offset),
         };
-        let window = WindowState::new(&declared, 0, since as i64);
-        let mut window = window.ok_or(DumpError::Missing("rows"))?;
-        (window.total, window.last) = (total as i64, last as i64);
+        let mut window = WindowState::new(&declared, 0, whole(since)).ok_or_else(incomplete)?;
+        (window.total, window.last) = (whole(total), whole(last));
+        window.learned = whole(learned);
         for (slot, bucket) in window.ring.iter_mut().enumerate() {
             let at = (window.offset as usize + slot) * 8;
             // A string that is shorter than its rings has never been written there.
@@ -315,4 +298,72 @@ fn read_row(fields: &[f64], rings: &[u8]) -> Result<RowState, DumpError> {
         row.windows.push(window);
     }
     Ok(row)
+}
+
+fn read_health(fields: &[rmpv::Value]) -> Result<Health, DumpError> {
+    let [
+        open_at,
+        state,
+        admin,
+        version,
+        failures,
+        ejections,
+        recovered_at,
+        throttles,
+        penalty,
+        first_byte,
+        first_byte_at,
+        token_time,
+        token_at,
+        served_at,
+        seen,
+        failed,
+        counted_since,
+        slots_learned,
+        learned_at,
+        trial,
+        trial_at,
+    ] = fields
+    else {
+        return Err(DumpError::Missing("rows"));
+    };
+    let incomplete = || DumpError::Missing("rows");
+    let number = |field: &rmpv::Value| field.as_f64().unwrap_or_default();
+    Ok(Health {
+        open_at: whole(open_at),
+        state: State::from_code(whole(state)).ok_or_else(incomplete)?,
+        admin: Admin::from_code(whole(admin)).ok_or_else(incomplete)?,
+        version: whole(version),
+        failures: whole(failures),
+        ejections: whole(ejections),
+        recovered_at: whole(recovered_at),
+        throttles: whole(throttles),
+        penalty: number(penalty),
+        first_byte: number(first_byte),
+        first_byte_at: whole(first_byte_at),
+        token_time: number(token_time),
+        token_at: whole(token_at),
+        served_at: whole(served_at),
+        seen: whole(seen),
+        failed: whole(failed),
+        counted_since: whole(counted_since),
+        slots_learned: number(slots_learned),
+        learned_at: whole(learned_at),
+        trial: trial.as_str().map(SessionId::from),
+        trial_at: whole(trial_at),
+    })
+}
+
+/// Lua keeps every integer as a double, and packs it as the smallest type that holds it.
+fn whole<T: TryFrom<i64> + Default>(value: &rmpv::Value) -> T {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "only whole numbers are kept there"
+    )]
+    let number = value
+        .as_i64()
+        .or_else(|| value.as_f64().map(|number| number as i64));
+    number
+        .and_then(|number| T::try_from(number).ok())
+        .unwrap_or_default()
 }

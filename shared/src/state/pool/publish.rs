@@ -4,7 +4,6 @@
 //! the version moves. Limits of rows are in force as soon as their call has run, so a publish that is broken off leaves
 //! rows that differ from the catalog: the next one puts them back before it begins.
 
-use super::session::join_reply;
 use super::{Pool, RowState, ServerClock, waiting};
 use crate::catalog::{Catalog, Row, ScopeKind};
 use crate::ids::{Fence, RowIndex, SessionId};
@@ -69,7 +68,7 @@ impl Pool {
                 (false, true) => Status::Done,
                 (false, false) => Status::Stale,
             };
-            return join_reply(status, &meta);
+            return JoinReply::of(status, &meta);
         }
         self.meta = meta;
         self.meta.tick += 1;
@@ -97,7 +96,7 @@ impl Pool {
             let nobody = SessionId::from("");
             self.admit(&nobody, &[]);
         }
-        join_reply(Status::Done, &self.meta)
+        JoinReply::of(Status::Done, &self.meta)
     }
 
     /// The changes that undo what a publish that was broken off has left.

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::health::State;
 use super::waiting::{Fresh, Pass, parse_member, rejected, score};
 use super::{Pool, Waiter};
-use crate::ids::SessionId;
-use crate::state::protocol::{Acquire, TickReply};
+use crate::catalog::{LimitKind, WindowKind};
+use crate::ids::{RowIndex, SessionId};
+use crate::state::protocol::{Acquire, PurposeCode, RejectCode, TickReply};
 
 /// Leases granted by one pump at most.
 const GRANTS_MAX: usize = 128;
@@ -45,6 +47,7 @@ impl Pool {
                 sequence: self.meta.sequence,
                 ticket: acquire.ticket,
                 no_queue: acquire.no_queue,
+                purpose: acquire.purpose,
                 waiter: Waiter {
                     score: score(acquire.priority, self.meta.sequence),
                     tokens: acquire.tokens,
@@ -55,6 +58,9 @@ impl Pool {
             let model = acquire.model.position();
             match self.never_fits(model, &fresh.waiter) {
                 Some(code) => reply.rejected.push(rejected(fresh.ticket, code)),
+                None if fresh.purpose.is_probe() => {
+                    self.admit_probe(session, model, &fresh, &mut reply);
+                }
                 None => cursors.entry(model).or_default().fresh.push_back(fresh),
             }
         }
@@ -95,18 +101,25 @@ impl Pool {
             let Some(cursor) = cursors.get_mut(&model) else {
                 return;
             };
-            let (owner, ticket, waiter) = match &head {
+            let (owner, ticket, purpose, waiter) = match &head {
                 Head::Fresh => {
                     let Some(fresh) = cursor.fresh.front() else {
                         return;
                     };
-                    (session.clone(), fresh.ticket, fresh.waiter.clone())
+                    (
+                        session.clone(),
+                        fresh.ticket,
+                        fresh.purpose,
+                        fresh.waiter.clone(),
+                    )
                 }
                 Head::Stored(entry) => {
                     let known = parse_member(&entry.1)
                         .filter(|(owner, _)| self.sessions.contains_key(owner));
                     match (known, self.waiters.get(&entry.1)) {
-                        (Some((owner, ticket)), Some(waiter)) => (owner, ticket, waiter.clone()),
+                        (Some((owner, ticket)), Some(waiter)) => {
+                            (owner, ticket, PurposeCode::REQUEST, waiter.clone())
+                        }
                         _ => {
                             // Its session is gone: nobody is left to be granted anything.
                             self.forget(model, entry);
@@ -116,6 +129,12 @@ impl Pool {
                 }
             };
 
+            if purpose == PurposeCode::RETRY && !self.has_retry() {
+                cursor.fresh.pop_front();
+                let code = (RejectCode::RetryBudget, RowIndex(0), LimitKind::Concurrency);
+                reply.rejected.push(rejected(ticket, code));
+                continue;
+            }
             let is_caller_blocked = waiter
                 .callers
                 .iter()
@@ -127,7 +146,7 @@ impl Pool {
             };
             if let Some(position) = picked {
                 n_granted += 1;
-                let grant = self.grant(model, position, &owner, ticket, &waiter);
+                let grant = self.grant(model, position, &owner, (ticket, purpose), &waiter);
                 match &head {
                     Head::Fresh => {
                         cursor.fresh.pop_front();
@@ -141,10 +160,19 @@ impl Pool {
                 continue;
             }
 
-            if let (Head::Stored(entry), Some(code)) = (&head, self.never_fits(model, &waiter)) {
-                // The catalog changed under it.
-                self.forget(model, entry);
-                self.post(&owner, |mail| mail.rejected.push(rejected(ticket, code)));
+            if let Some(code) = self.is_hopeless(model, &waiter) {
+                let refused = rejected(ticket, code);
+                match &head {
+                    Head::Fresh => {
+                        cursor.fresh.pop_front();
+                        reply.rejected.push(refused);
+                    }
+                    // The catalog, or its keys' health, changed under it.
+                    Head::Stored(entry) => {
+                        self.forget(model, entry);
+                        self.post(&owner, |mail| mail.rejected.push(refused));
+                    }
+                }
                 continue;
             }
             self.note_opening(model, &waiter, pass);
@@ -160,6 +188,58 @@ impl Pool {
         }
         // There may be room for more: whoever ticks next goes on.
         pass.next = self.meta.now;
+    }
+
+    /// A probe passes the queue by, because the queue may be waiting for what it finds; it never waits itself.
+    fn admit_probe(
+        &mut self,
+        session: &SessionId,
+        model: usize,
+        fresh: &Fresh,
+        reply: &mut TickReply,
+    ) {
+        let position = (!self.is_learning())
+            .then(|| self.probe_position(model, fresh))
+            .flatten();
+        match position {
+            Some(position) => {
+                let claim = (fresh.ticket, fresh.purpose);
+                let grant = self.grant(model, position, session, claim, &fresh.waiter);
+                reply.grants.push(grant);
+            }
+            None => reply.rejected.push(rejected(
+                fresh.ticket,
+                (RejectCode::Limit, RowIndex(0), LimitKind::Concurrency),
+            )),
+        }
+    }
+
+    /// The place of a probe's one candidate, if its limits admit it and nobody tries it already.
+    fn probe_position(&self, model: usize, fresh: &Fresh) -> Option<usize> {
+        let &[index] = fresh.waiter.allow.as_slice() else {
+            return None;
+        };
+        let candidates = &self.catalog.models[model].candidates;
+        let position = candidates
+            .iter()
+            .position(|candidate| *candidate == index)?;
+        let key = self.catalog.candidates[index.position()].key;
+        let is_tried = self.rows[key.position()]
+            .health
+            .as_ref()
+            .is_some_and(|health| health.state == State::Trial);
+        let is_light = fresh.purpose == PurposeCode::LIGHT_PROBE;
+        let admits = |row: RowIndex| {
+            let row = &self.rows[row.position()];
+            let mut windows = row
+                .windows
+                .iter()
+                .filter(|window| !is_light || window.kind == WindowKind::Qps);
+            row.has_slot()
+                && windows.all(|window| window.has_room(window.cost(fresh.waiter.tokens)))
+        };
+        let rows = self.rows_of(index, &fresh.waiter.callers);
+        (!is_tried && rows.into_iter().all(admits)).then_some(position)
     }
 
     /// The best waiter over all models that are not blocked.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::retries::SAVED_FIRST;
 use super::{
     LEARNING_EMPTY_MS, Meta, Pool, REAPED_MAX, RENEWED_LATELY_MS, SESSION_TTL_MS, ServerClock,
     SessionState, Waiter, waiting,
@@ -25,7 +26,7 @@ impl Pool {
     ) -> JoinReply {
         if self.sessions.contains_key(&boot.session) {
             // The same boot again: it has run, and its reply was lost.
-            return join_reply(Status::Done, &self.meta);
+            return JoinReply::of(Status::Done, &self.meta);
         }
         let mut next = self.begun(clock, catalog);
         let older: Vec<(SessionId, i64)> = next
@@ -40,7 +41,7 @@ impl Pool {
         {
             // Time is kept, alone of refused calls: there may be nobody else to move it until the name is free.
             self.meta = next.meta;
-            return join_reply(Status::Duplicate, &self.meta);
+            return JoinReply::of(Status::Duplicate, &self.meta);
         }
         next.meta.tick += 1;
         next.reap_all_expired();
@@ -54,7 +55,7 @@ impl Pool {
         }
         next.open(&boot.session, &boot.replica);
         *self = next;
-        join_reply(Status::Done, &self.meta)
+        JoinReply::of(Status::Done, &self.meta)
     }
 
     /// Replaces a session that the store lost, or whose writes it lost, by what its replica remembers.
@@ -63,14 +64,14 @@ impl Pool {
     pub fn assert(&mut self, clock: &ServerClock, assert: &Assert, catalog: &Catalog) -> JoinReply {
         if self.sessions.contains_key(&assert.session) {
             // The same assert again: it has run, and its reply was lost.
-            return join_reply(Status::Done, &self.meta);
+            return JoinReply::of(Status::Done, &self.meta);
         }
         let mut next = self.begun(clock, catalog);
         if next.catalog != *catalog {
             // Indexes of another catalog would name other scopes: the replica must translate them first.
             let meta = next.meta.clone();
             self.keep_restart(&meta);
-            return join_reply(Status::Catalog, &meta);
+            return JoinReply::of(Status::Catalog, &meta);
         }
         next.meta.tick += 1;
         next.reap_all_expired();
@@ -127,7 +128,7 @@ impl Pool {
             next.waiters.insert(member, waiter);
         }
         *self = next;
-        join_reply(Status::Done, &self.meta)
+        JoinReply::of(Status::Done, &self.meta)
     }
 
     /// Ends a session that holds nothing. One that is unknown has ended already.
@@ -144,12 +145,12 @@ impl Pool {
             .is_some_and(|session| !session.held.is_empty());
         if holds {
             self.keep_restart(&meta);
-            return join_reply(Status::Busy, &meta);
+            return JoinReply::of(Status::Busy, &meta);
         }
         self.meta = meta;
         self.meta.tick += 1;
         self.sessions.remove(session);
-        join_reply(Status::Done, &self.meta)
+        JoinReply::of(Status::Done, &self.meta)
     }
 
     /// The pool as a joining session finds it: rotated to now, with an epoch and a catalog.
@@ -167,6 +168,8 @@ impl Pool {
                     epoch: clock.wall,
                     // Waiters asserted from an earlier epoch stay ahead of new ones.
                     sequence: clock.wall,
+                    retries: SAVED_FIRST,
+                    retries_at: clock.wall,
                     ..Meta::default()
                 };
                 next.install(catalog);
@@ -228,6 +231,7 @@ impl Pool {
             return;
         };
         for (row, held) in state.held {
+            self.abandon_trial(session, row);
             self.rows[row.position()].held -= held;
             self.meta.reclaimed += u64::try_from(held).unwrap_or(0);
         }
@@ -298,14 +302,16 @@ impl Pool {
     }
 }
 
-pub(super) fn join_reply(status: Status, meta: &Meta) -> JoinReply {
-    JoinReply {
-        status,
-        tick: meta.tick,
-        now: meta.now,
-        wall: meta.wall,
-        generation: meta.generation,
-        base: meta.base,
-        learning_until: meta.learning_until,
+impl JoinReply {
+    pub(super) fn of(status: Status, meta: &Meta) -> Self {
+        Self {
+            status,
+            tick: meta.tick,
+            now: meta.now,
+            wall: meta.wall,
+            generation: meta.generation,
+            base: meta.base,
+            learning_until: meta.learning_until,
+        }
     }
 }

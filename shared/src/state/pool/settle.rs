@@ -1,10 +1,10 @@
 //! Grants and releases: what a lease charges, and what its end gives back.
 
 use super::{Pool, Waiter};
-use crate::catalog::LimitKind;
+use crate::catalog::{LimitKind, WindowKind};
 use crate::ids::{CandidateIndex, ModelIndex, RowIndex, SessionId, Ticket};
 use crate::lease::Remaining;
-use crate::state::protocol::{Grant, OutcomeCode, Release};
+use crate::state::protocol::{Grant, PurposeCode, Release};
 
 impl Pool {
     /// The rows of a lease: the key, the limited scopes above it, the caller's own. Empty for an unknown candidate.
@@ -47,7 +47,7 @@ impl Pool {
         model: usize,
         position: usize,
         session: &SessionId,
-        ticket: Ticket,
+        (ticket, purpose): (Ticket, PurposeCode),
         waiter: &Waiter,
     ) -> Grant {
         let index = self.catalog.models[model].candidates[position];
@@ -67,14 +67,23 @@ impl Pool {
             state.held += 1;
             state.grants += 1;
             for window in &mut state.windows {
-                window.charge(window.cost(waiter.tokens));
+                if purpose != PurposeCode::LIGHT_PROBE || window.kind == WindowKind::Qps {
+                    window.charge(window.cost(waiter.tokens));
+                }
             }
             *held.entry(*row).or_insert(0) += 1;
+        }
+        let key = candidate.key;
+        self.begin_trial(session, key);
+        match purpose {
+            PurposeCode::REQUEST => self.earn_retry(),
+            PurposeCode::RETRY => self.spend_retry(),
+            _ => {}
         }
         Grant {
             ticket,
             candidate: index,
-            number: self.rows[candidate.key.position()].grants,
+            number: self.rows[key.position()].grants,
             granted_at: self.meta.now,
             tick: self.meta.tick,
             remaining: self.remaining(&waiter.callers),
@@ -99,8 +108,8 @@ impl Pool {
                 }
             }
         }
-        let is_unsent = release.outcome == OutcomeCode::UNSENT;
-        for row in rows {
+        let is_unsent = release.outcome.refunds();
+        for &row in &rows {
             let state = &mut self.rows[row.position()];
             state.held -= 1;
             for window in &mut state.windows {
@@ -113,6 +122,7 @@ impl Pool {
                 window.correct(release.granted_at, by);
             }
         }
+        self.observe(session, rows[0], release);
     }
 
     fn remaining(&self, callers: &[RowIndex]) -> Vec<Remaining> {

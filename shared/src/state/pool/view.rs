@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Pool, ServerClock, waiting};
-use crate::state::view::{ModelView, ScopeView, SessionView, View, WindowView};
+use super::health::{Admin, State};
+use super::{Pool, RowState, ServerClock, waiting};
+use crate::catalog::ScopeKind;
+use crate::state::view::{
+    AdminState, HealthView, KeyState, ModelView, ScopeView, SessionView, View, WindowView,
+};
 
 impl Pool {
     /// A snapshot at `clock`; changes nothing.
@@ -35,10 +39,10 @@ impl Pool {
                         kind: window.kind.name().into(),
                         used: count(window.total),
                         limit: count(window.limit),
-                        limit_learned: None,
+                        limit_learned: (window.learned > 0).then(|| count(window.learned)),
                     })
                     .collect(),
-                health: None,
+                health: (declared.kind == ScopeKind::Key).then(|| self.health_view(row)),
             });
         let models = self
             .catalog
@@ -63,7 +67,7 @@ impl Pool {
             self.catalog
                 .rows
                 .get(row.position())
-                .is_some_and(|row| row.kind == crate::catalog::ScopeKind::Key)
+                .is_some_and(|row| row.kind == ScopeKind::Key)
         };
         let sessions = self.sessions.iter().map(|(session, state)| SessionView {
             replica: state.replica.to_string(),
@@ -83,10 +87,43 @@ impl Pool {
             learning: self.is_learning(),
             catalog_version: self.catalog.version,
             anomalies: self.meta.anomalies,
-            retries_left: 0.0,
+            retries_left: self.retries_left(),
             scopes: scopes.collect(),
             models: models.collect(),
             sessions: sessions.collect(),
+        }
+    }
+
+    fn health_view(&self, row: &RowState) -> HealthView {
+        let Some(health) = &row.health else {
+            return HealthView::default();
+        };
+        let now = self.meta.now;
+        let average = |micros: f64| (micros > 0.0).then_some(micros / 1000.0);
+        let opens_in = !health.is_hopeless() && health.open_at > now;
+        HealthView {
+            state: match health.state {
+                State::Ok if health.open_at > now => KeyState::Throttled,
+                State::Ok => KeyState::Ok,
+                State::Ejected => KeyState::Ejected,
+                State::Trial => KeyState::Trial,
+                State::AuthFailed => KeyState::AuthFailed,
+                State::Exhausted => KeyState::Exhausted,
+            },
+            admin: match health.admin {
+                Admin::Enabled => AdminState::Enabled,
+                Admin::Drained => AdminState::Drained,
+                Admin::Disabled => AdminState::Disabled,
+            },
+            version: health.version,
+            opens_in_ms: opens_in.then_some(health.open_at - now),
+            failures: health.failures,
+            ejections: health.ejections,
+            penalty: health.penalty,
+            first_byte_ms: average(health.first_byte),
+            token_ms: average(health.token_time),
+            served_ms_ago: (health.served_at > 0).then_some(now - health.served_at),
+            slots_learned: (health.slots_learned > 0.0).then_some(health.slots_learned),
         }
     }
 }

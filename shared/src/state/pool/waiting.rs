@@ -1,10 +1,11 @@
 //! Waiting: what stands in a claim's way, when that may pass, and the queue that it waits in.
 
+use super::health::Health;
 use super::strategy::Closed;
 use super::{Pool, Waiter};
 use crate::catalog::LimitKind;
 use crate::ids::{CandidateIndex, RowIndex, SessionId, Ticket};
-use crate::state::protocol::{Cancel, Queued, RejectCode, Rejected, TickReply};
+use crate::state::protocol::{Cancel, PurposeCode, Queued, RejectCode, Rejected, TickReply};
 
 /// Windows whose ring one pump scans for their opening; further ones are looked at again a bucket later.
 const SCANS_MAX: u32 = 8;
@@ -36,6 +37,7 @@ pub(super) struct Fresh {
     pub(super) sequence: i64,
     pub(super) ticket: Ticket,
     pub(super) no_queue: bool,
+    pub(super) purpose: PurposeCode,
     pub(super) waiter: Waiter,
 }
 
@@ -45,6 +47,7 @@ struct Blocker {
     kind: LimitKind,
     /// When time alone removes it; `None` for slots.
     opens_at: Option<i64>,
+    reason: RejectCode,
 }
 
 /// What one pump has left to spend, and what it has learned.
@@ -86,7 +89,7 @@ impl Pool {
                 .map_or(RETRY_SLOT_MS, |at| (at - self.meta.now).max(0));
             reply.rejected.push(Rejected {
                 ticket: fresh.ticket,
-                reason: RejectCode::Limit,
+                reason: blocker.reason,
                 row: blocker.row,
                 kind: blocker.kind,
                 retry_ms,
@@ -161,6 +164,26 @@ impl Pool {
         }
     }
 
+    /// Why waiting cannot help as things stand: no candidate is left that time could bring back, or that the claim fits.
+    pub(super) fn is_hopeless(
+        &self,
+        model: usize,
+        waiter: &Waiter,
+    ) -> Option<(RejectCode, RowIndex, LimitKind)> {
+        let never = self.never_fits(model, waiter);
+        let is_dead = |index: &CandidateIndex| {
+            let key = self.catalog.candidates[index.position()].key;
+            self.rows[key.position()]
+                .health
+                .as_ref()
+                .is_some_and(Health::is_hopeless)
+        };
+        if never.is_some() || !self.allowed(model, waiter).iter().all(is_dead) {
+            return never;
+        }
+        Some((RejectCode::Unavailable, RowIndex(0), LimitKind::Concurrency))
+    }
+
     fn too_large_for(&self, row: RowIndex, tokens: u32) -> Option<LimitKind> {
         let windows = &self.rows[row.position()].windows;
         let window = windows
@@ -225,11 +248,13 @@ impl Pool {
         }
         let mut first: Option<Blocker> = None;
         for index in self.allowed(model, waiter) {
-            let rows = self.rows_of(index, &[]);
-            let Some(blocker) = rows
-                .into_iter()
-                .find_map(|row| self.row_blocker(row, waiter.tokens, pass))
-            else {
+            let key = self.catalog.candidates[index.position()].key;
+            let found = self.health_blocker(key).or_else(|| {
+                let rows = self.rows_of(index, &[]);
+                rows.into_iter()
+                    .find_map(|row| self.row_blocker(row, waiter.tokens, pass))
+            });
+            let Some(blocker) = found else {
                 continue;
             };
             let is_earlier = match (&first, blocker.opens_at) {
@@ -245,6 +270,27 @@ impl Pool {
             row: RowIndex(0),
             kind: LimitKind::Concurrency,
             opens_at: None,
+            reason: RejectCode::Limit,
+        })
+    }
+
+    /// A key that is out: by itself for a while, or until somebody brings it back.
+    fn health_blocker(&self, key: RowIndex) -> Option<Blocker> {
+        let now = self.meta.now;
+        let health = self.rows[key.position()].health.as_ref()?;
+        if health.is_open(now) {
+            return None;
+        }
+        let opens_by_itself = !health.is_hopeless() && health.open_at > now;
+        Some(Blocker {
+            row: key,
+            kind: LimitKind::Concurrency,
+            opens_at: opens_by_itself.then_some(health.open_at),
+            reason: if health.is_throttled(now) {
+                RejectCode::Throttled
+            } else {
+                RejectCode::Unavailable
+            },
         })
     }
 
@@ -263,14 +309,15 @@ impl Pool {
                     row,
                     kind: LimitKind::Window(window.kind),
                     opens_at,
+                    reason: RejectCode::Limit,
                 });
             }
         }
-        let is_full = state.slots_max > 0 && state.held >= i64::from(state.slots_max);
-        is_full.then_some(Blocker {
+        (!state.has_slot()).then_some(Blocker {
             row,
             kind: LimitKind::Concurrency,
             opens_at: None,
+            reason: RejectCode::Limit,
         })
     }
 }

@@ -10,6 +10,8 @@ use crate::catalog::{Window, WindowKind};
 pub(super) struct WindowState {
     pub(super) kind: WindowKind,
     pub(super) limit: i64,
+    /// The provider's own limit, where it reported a lower one; 0: none.
+    pub(super) learned: i64,
     pub(super) offset: u32,
     /// Sum of the ring.
     pub(super) total: i64,
@@ -26,6 +28,7 @@ impl WindowState {
         Some(Self {
             kind,
             limit: i64::try_from(window.limit).unwrap_or(i64::MAX),
+            learned: 0,
             offset: window.offset,
             total: 0,
             last: now.div_euclid(kind.bucket_ms()),
@@ -63,7 +66,17 @@ impl WindowState {
     }
 
     pub(super) fn has_room(&self, cost: i64) -> bool {
-        self.total + cost <= self.limit
+        self.total + cost <= self.limit_now()
+    }
+
+    /// The limit in force. An empty window admits what the configuration allows, so that no request is stuck behind a
+    /// limit that was only reported.
+    fn limit_now(&self) -> i64 {
+        if self.learned > 0 && self.total > 0 {
+            self.learned.min(self.limit)
+        } else {
+            self.limit
+        }
     }
 
     pub(super) fn charge(&mut self, cost: i64) {
@@ -89,8 +102,13 @@ impl WindowState {
     }
 
     /// When enough old buckets will have left for `cost` to fit; `None` if it never fits.
+    ///
+    /// What exceeds a learned limit alone fits once the window is empty.
     pub(super) fn opens_at(&self, cost: i64) -> Option<i64> {
-        let mut missing = self.total + cost - self.limit;
+        let mut missing = self.total + cost - self.limit_now();
+        if self.limit_now() < self.limit {
+            missing = missing.min(self.total);
+        }
         let len = self.kind.ring_len();
         for bucket in self.last - len + 1..=self.last {
             missing -= self.ring[self.slot(bucket)];

@@ -1,22 +1,27 @@
 //! The one connection that ticks and wake-ups share, made again whenever it is lost.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind,
-    Value,
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ErrorKind, PushInfo,
+    PushKind, RedisError, ServerErrorKind, TlsCertificates, Value,
 };
 use tokio::sync::mpsc;
 
 use super::check;
+use super::faults::{is_helped_by_reconnecting, not_tls, trouble_of};
+use crate::config::StateTls;
 use crate::ids::SessionId;
+use crate::secret::Secret;
 use crate::state::protocol::Mail;
+use crate::state::trouble::{Cause, Trouble};
 use crate::state::{StateError, WakeUp, keys};
 
 /// How long one call may take: a frozen Redis is noticed after this.
-const CALL_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(500);
 
 type Listener = Arc<Mutex<Option<(SessionId, mpsc::UnboundedSender<WakeUp>)>>>;
 
@@ -25,18 +30,46 @@ pub(super) struct Held {
     // A clone is taken out for each call; held only between awaits, hence a std mutex.
     connection: Mutex<Option<MultiplexedConnection>>,
     listener: Listener,
+    /// It has answered before: a server that is silent now is away, and no other than was meant.
+    has_answered: AtomicBool,
+}
+
+/// A client of `url`, which trusts what `tls` says; nothing is sent yet.
+///
+/// The certificate of a `rediss://` server is always checked, and nothing goes unencrypted in its place.
+pub(super) fn client(url: &str, tls: &StateTls) -> Result<Client, StateError> {
+    let refused = |_| StateError::Refused("`state` is not a Redis URL".into());
+    if !url.starts_with("rediss://") {
+        return Client::open(url).map_err(refused);
+    }
+    let StateTls {
+        ca,
+        certificate,
+        key,
+    } = tls;
+    let bytes = |pem: &Secret<String>| pem.expose().clone().into_bytes();
+    let client_tls = certificate.as_ref().zip(key.as_ref());
+    let certificates = TlsCertificates {
+        client_tls: client_tls.map(|(certificate, key)| ClientTlsConfig {
+            client_cert: bytes(certificate),
+            client_key: bytes(key),
+        }),
+        root_cert: ca.as_ref().map(bytes),
+    };
+    Client::build_with_tls(url, certificates).map_err(|error| {
+        StateError::Refused(Trouble::new(Cause::Tls, format!("`state_tls`: {error}")))
+    })
 }
 
 impl Held {
-    pub(super) fn new(url: &str) -> Result<Self, StateError> {
-        let refused = |_| StateError::Refused("`state` is not a Redis URL".into());
+    pub(super) fn new(url: &str, tls: &StateTls) -> Result<Self, StateError> {
         let separator = if url.contains('?') { '&' } else { '?' };
         // RESP3 lets wake-ups arrive on the same connection as replies, in order.
-        let client = Client::open(format!("{url}{separator}protocol=resp3")).map_err(refused)?;
         Ok(Self {
-            client,
+            client: client(&format!("{url}{separator}protocol=resp3"), tls)?,
             connection: Mutex::default(),
             listener: Listener::default(),
+            has_answered: AtomicBool::new(false),
         })
     }
 
@@ -62,7 +95,7 @@ impl Held {
                 let subscribed = connection.subscribe(keys::channel(session)).await;
                 if let Err(error) = subscribed {
                     self.forget();
-                    return Err(sentence(&error));
+                    return Err(trouble_of(&error));
                 }
                 if let Some((before, _)) = replaced {
                     // Nothing depends on it: what it still says is for a session that nobody goes by.
@@ -70,24 +103,30 @@ impl Held {
                 }
             }
             // Connecting subscribes.
-            None => drop(self.connected().await.map_err(|error| sentence(&error))?),
+            None => drop(self.connected().await?),
         }
         Ok(())
     }
 
     /// Sends one command. After an error whose outcome is unknown, the connection is made anew by the next call.
-    pub(super) async fn query(&self, command: &Cmd) -> Result<Value, RedisError> {
+    ///
+    /// The inner error is that of the command itself, where the connection has stood.
+    pub(super) async fn query(
+        &self,
+        command: &Cmd,
+    ) -> Result<Result<Value, RedisError>, StateError> {
         let mut connection = self.connected().await?;
         let reply = connection
             .send_packed_command(command)
             .await
             .and_then(Value::extract_error);
         if let Err(error) = &reply
-            && !matches!(error.kind(), ErrorKind::Server(ServerErrorKind::NoScript))
+            && !is_missing_script(error)
+            && is_helped_by_reconnecting(error)
         {
             self.forget();
         }
-        reply
+        Ok(reply)
     }
 
     fn current(&self) -> Option<MultiplexedConnection> {
@@ -97,14 +136,15 @@ impl Held {
             .clone()
     }
 
-    fn forget(&self) {
+    /// Has the next call make a connection of its own.
+    pub(super) fn forget(&self) {
         *self
             .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    async fn connected(&self) -> Result<MultiplexedConnection, RedisError> {
+    async fn connected(&self) -> Result<MultiplexedConnection, StateError> {
         if let Some(connection) = self.current() {
             return Ok(connection);
         }
@@ -116,17 +156,23 @@ impl Held {
                 pass_on(&listener, &push);
                 Ok::<(), ()>(())
             });
-        let mut connection = self
+        let mut connection = match self
             .client
             .get_multiplexed_async_connection_with_config(&config)
-            .await?;
+            .await
+        {
+            Ok(connection) => connection,
+            Err(error) => return Err(self.why_not_connected(&error).await),
+        };
         check::server(&mut connection).await?;
+        self.has_answered.store(true, Ordering::Relaxed);
         let listening = {
             let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
             listener.as_ref().map(|(session, _)| session.clone())
         };
         if let Some(session) = listening {
-            connection.subscribe(keys::channel(&session)).await?;
+            let subscribed = connection.subscribe(keys::channel(&session)).await;
+            subscribed.map_err(|error| trouble_of(&error))?;
         }
         *self
             .connection
@@ -134,6 +180,35 @@ impl Held {
             .unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
         Ok(connection)
     }
+
+    /// What only a closer look tells: a server without TLS is silent to the greeting of one that wants it, and one without
+    /// a free connection hangs up.
+    async fn why_not_connected(&self, error: &RedisError) -> StateError {
+        let told = trouble_of(error);
+        let is_first = !self.has_answered.load(Ordering::Relaxed);
+        match (
+            self.client.get_connection_info().addr(),
+            told.trouble().cause,
+        ) {
+            (ConnectionAddr::TcpTls { host, port, .. }, Cause::Timeout)
+                if is_first && check::speaks_plainly(host, *port).await =>
+            {
+                let sentence = format!("`state`: {}", not_tls());
+                StateError::Refused(Trouble::new(Cause::Tls, sentence))
+            }
+            (ConnectionAddr::Tcp(host, port), Cause::Dropped)
+                if check::has_too_many_clients(host, *port).await =>
+            {
+                let sentence = "Redis has no connection left: raise its `maxclients`";
+                StateError::Away(Trouble::new(Cause::MaxClients, sentence))
+            }
+            _ => told,
+        }
+    }
+}
+
+pub(super) fn is_missing_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 fn pass_on(listener: &Listener, push: &PushInfo) {
@@ -152,20 +227,5 @@ fn pass_on(listener: &Listener, push: &PushInfo) {
     {
         // Nobody listens any more: the mailbox still holds it.
         let _ = wake_ups.send((session, mail));
-    }
-}
-
-/// What went wrong, in words that hold no secret; `Refused` where only an operator can help.
-pub(super) fn sentence(error: &RedisError) -> StateError {
-    match error.kind() {
-        ErrorKind::AuthenticationFailed => StateError::Refused(
-            "`state`: Redis refused the user or password; check them in the URL (redis://user:password@host:port)".into(),
-        ),
-        ErrorKind::InvalidClientConfig => StateError::Refused(format!("`state`: {error}")),
-        ErrorKind::Server(ServerErrorKind::NoPerm) => StateError::Refused(format!("`state`: {}", check::acl_remedy(error))),
-        ErrorKind::Client if check::is_own(error) => {
-            StateError::Refused(format!("`state`: {}", error.detail().unwrap_or_default()))
-        }
-        _ => StateError::Away(error.to_string()),
     }
 }

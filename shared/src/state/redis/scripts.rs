@@ -7,6 +7,8 @@ mod constants;
 use redis::Cmd;
 use sha1_smol::Sha1;
 
+use crate::state::pool::ServerClock;
+
 use constants::inline_constants;
 
 /// One script, ready to be called by its SHA.
@@ -38,13 +40,16 @@ macro_rules! lua {
 }
 
 /// The rule files, in the order in which they build on each other. The clock's source comes before them.
-const RULES: [(&str, &str); 9] = lua![
-    "prelude", "clock", "window", "store", "strategy", "settle", "waiting", "queue", "session"
+const RULES: [(&str, &str); 11] = lua![
+    "prelude", "clock", "window", "store", "health", "retries", "strategy", "settle", "waiting",
+    "queue", "session"
 ];
-const MAINS: [(&str, &str); 9] = lua![
-    "catalog", "fence", "join", "tick", "boot", "assert", "bye", "publish", "audit"
+const MAINS: [(&str, &str); 10] = lua![
+    "catalog", "fence", "join", "tick", "boot", "assert", "bye", "publish", "judge", "audit"
 ];
 const CLOCKS: [(&str, &str); 2] = lua!["clock_server", "clock_test"];
+
+const RIGHTS: &str = include_str!("../scripts/rights.lua");
 
 /// Where a test's clock stands: (wall in milliseconds, run id).
 pub type TestClock = std::sync::Arc<std::sync::Mutex<(i64, String)>>;
@@ -56,8 +61,11 @@ pub struct Scripts {
     pub boot: Script,
     pub assert: Script,
     pub bye: Script,
+    pub judge: Script,
     pub publish: Script,
     pub audit: Script,
+    /// Tells what the Redis user may not do; knows no rules.
+    pub rights: Script,
     clock: Option<TestClock>,
 }
 
@@ -102,10 +110,22 @@ impl Scripts {
             boot: script(&["catalog", "fence", "join", "boot"]),
             assert: script(&["catalog", "join", "assert"]),
             bye: script(&["catalog", "join", "bye"]),
+            judge: script(&["catalog", "fence", "join", "judge"]),
             publish: script(&["catalog", "fence", "join", "publish"]),
-            audit: script(&["audit"]),
+            audit: script(&["catalog", "fence", "join", "audit"]),
+            rights: Script::new(format!("#!lua flags=no-writes\n{RIGHTS}")),
             clock,
         }
+    }
+
+    /// Where tests have moved the clock to.
+    pub(super) fn moved_clock(&self) -> Option<ServerClock> {
+        let clock = self.clock.as_ref()?;
+        let (wall, run) = clock
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        Some(ServerClock { wall, run })
     }
 
     /// Tests' scripts take the clock as their last arguments.
@@ -116,5 +136,30 @@ impl Scripts {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             command.arg(clock.0).arg(clock.1.as_str());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_a_script_calls_is_asked_for_at_boot() {
+        let calls = RULES
+            .iter()
+            .chain(&MAINS)
+            .chain(&CLOCKS)
+            .flat_map(|(_, source)| {
+                source
+                    .split("call('")
+                    .skip(1)
+                    .filter_map(|rest| rest.split('\'').next())
+            });
+
+        let missing: Vec<&str> = calls
+            .filter(|command| !RIGHTS.contains(&format!("'{command}'")))
+            .collect();
+
+        assert!(missing.is_empty(), "not in rights.lua: {missing:?}");
     }
 }

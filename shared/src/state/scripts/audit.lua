@@ -1,7 +1,10 @@
 -- audit: recounts what the pool derives, and repairs what differs. Twin: pool/audit.rs.
 --
--- Returns packed {{what, index, counted, found}, ...}: empty, unless somebody wrote to the store by hand.
-if not advance() then return cmsgpack.pack({}) end
+-- ARGV  1 fence
+-- Returns packed {{status, tick, now, wall, generation, base, learning until}, {{what, index, counted, found}, ...}}: no
+-- differences, unless somebody wrote to the store by hand.
+if not advance() then return cmsgpack.pack({ { NO_EPOCH, 0, 0, 0, 0, 0, 0 }, {} }) end
+if is_fenced(tonumber(ARGV[1])) then return cmsgpack.pack({ head(FENCED), {} }) end
 pool[TICK] = pool[TICK] + 1
 local differences = {}
 local function differ(what, index, counted, found)
@@ -59,4 +62,4 @@ for model = 0, pool[N_MODELS] - 1 do
   end
 end
 write_store()
-return cmsgpack.pack(differences)
+return cmsgpack.pack({ head(DONE), differences })

@@ -3,7 +3,6 @@
 -- A catalog is {version, hash, queue_max, retry_share, rows, candidates, models, buckets}; a row {kind, name, slots_max, windows,
 -- credential, retired}; a window {kind, limit, offset}; a candidate {name, key, scopes, weight}; a model {name, strategy, exclusive,
 -- candidates, retired}.
-local HEALTH_VERSION = 6
 
 local function grow_windows(buckets)
   if redis.call('STRLEN', WINDOWS) < buckets * 8 then redis.call('SETRANGE', WINDOWS, buckets * 8 - 1, '\0') end
@@ -11,30 +10,31 @@ end
 
 -- The record of a key that has another credential: nothing is known of it, and what was found of the old one is stale.
 local function renew_health(row)
-  local version = row[HEALTH_VERSION] + 1
-  for field = GRANTS + 1, FIRST_WINDOW - 1 do row[field] = 0 end
-  row[HEALTH_VERSION] = version
+  local old = row[HEALTH]
+  if not old then return end
+  row[HEALTH] = false
+  local health = health_of(row)
+  health[ADMIN], health[STATE_VERSION] = old[ADMIN], old[STATE_VERSION] + 1
 end
 
 -- Gives a row other limits. Windows that it keeps keep their charges; new ones are empty, and there `since`.
 local function change_row(index, declared, is_other_key, since)
-  local old = rows[index] or {}
-  local new = { declared[3] }
-  for field = 2, FIRST_WINDOW - 1 do new[field] = old[field] or 0 end
+  local old = rows[index] or { 0, 0, 0, false }
+  local new = { declared[3], old[IN_USE], old[GRANTS], old[HEALTH] }
   if is_other_key then renew_health(new) end
   for _, window in ipairs(declared[4]) do
     local kind, limit, offset = window[1], window[2], window[3]
-    local total, last, window_since = 0, math.floor(pool[NOW] / BUCKET_MS[kind]), since
+    local total, last, learned, window_since = 0, math.floor(pool[NOW] / BUCKET_MS[kind]), 0, since
     local is_kept = false
     for at = FIRST_WINDOW, #old, WINDOW_SIZE do
       if old[at] == kind and old[at + OFFSET] == offset then
-        total, window_since, is_kept = old[at + TOTAL], old[at + SINCE], true
+        total, learned, window_since, is_kept = old[at + TOTAL], old[at + LEARNED], old[at + SINCE], true
       end
     end
     if not is_kept then cleared_rings[offset] = RING[kind] end
     local at = #new + 1
     new[at], new[at + LIMIT], new[at + TOTAL], new[at + LAST], new[at + OFFSET] = kind, limit, total, last, offset
-    new[at + SINCE] = window_since
+    new[at + LEARNED], new[at + SINCE] = learned, window_since
   end
   rows[index] = new
   touch(index)
@@ -95,7 +95,7 @@ end
 
 -- Takes over models and candidates, and with them the catalog itself; queues and round robins stay.
 local function install_models(catalog, blob)
-  pool[VERSION], pool[QUEUE_MAX], pool[N_MODELS] = catalog[1], catalog[3], #catalog[7]
+  pool[VERSION], pool[QUEUE_MAX], pool[N_MODELS], pool[RETRY_SHARE] = catalog[1], catalog[3], #catalog[7], catalog[4]
   for i, model in ipairs(catalog[7]) do install_model(i - 1, model, catalog[6], catalog[5]) end
   for index = #catalog[5], redis.call('HLEN', ROWS) - 1 do redis.call('HDEL', ROWS, index) end
   redis.call('HSET', META, 'catalog', blob, 'hash', catalog[2])

@@ -37,6 +37,8 @@ local function advance()
     -- By the server's clock, because a snapshot that is loaded twice would count to the same logical time twice.
     pool[RUN], pool[GENERATION], pool[BASE] = run, wall, pool[TICK]
     pool[LEARNING_UNTIL] = pool[NOW] + SESSION_TTL_MS
+    -- Arrivals count on from the clock, as in a new epoch: whoever waited before stays ahead of new ones.
+    pool[SEQUENCE] = math.max(pool[SEQUENCE], wall)
     redis.call('HSET', META, 'pool', packed_pool())
   end
   return true

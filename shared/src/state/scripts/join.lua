@@ -1,7 +1,11 @@
--- What boot, assert and bye share. Twin: pool/session.rs.
+-- What all entries but the tick share. Twin: pool/session.rs.
+
+local function head(status)
+  return { status, pool[TICK], pool[NOW], pool[WALL], pool[GENERATION], pool[BASE], pool[LEARNING_UNTIL] }
+end
 
 local function answer(status)
-  return cmsgpack.pack({ status, pool[TICK], pool[NOW], pool[WALL], pool[GENERATION], pool[BASE], pool[LEARNING_UNTIL] })
+  return cmsgpack.pack(head(status))
 end
 
 -- The pool as a joining session finds it: with an epoch and a catalog.
@@ -9,7 +13,7 @@ local function begin(blob)
   if not advance() then
     local wall, run = server_clock()
     -- Waiters asserted from an earlier epoch stay ahead of new ones: arrivals count on from the clock.
-    pool = { wall, wall, run, wall, 0, wall + LEARNING_EMPTY_MS, wall, 0, 0, wall, 0, 0, 0, 0, {} }
+    pool = { wall, wall, run, wall, 0, wall + LEARNING_EMPTY_MS, wall, 0, 0, wall, 0, 0, 0, 0, {}, 10, wall, 0 }
     queued = {}
     install(blob)
   end

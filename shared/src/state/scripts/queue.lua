@@ -21,7 +21,7 @@ local function advance_cursor(cursor)
 end
 
 -- Claims are granted, kept in the queue, or refused; old waiters and new claims alike, best first.
-local function pump(session, cursors, grants)
+local function pump(session, cursors, grants, rejected)
   local n_granted = 0
   while n_granted < GRANTS_MAX do
     local best
@@ -36,7 +36,7 @@ local function pump(session, cursors, grants)
     if not best then return end
 
     local member, model, waiter = best.member, best.model, best.head
-    local owner, ticket, is_known = session, nil, true
+    local owner, ticket, purpose, is_known = session, nil, REQUEST, true
     if member then
       owner, ticket = waiting().split_member(member)
       local packed = waiting().is_alive(owner) and redis.call('HGET', WAITERS, member)
@@ -49,7 +49,11 @@ local function pump(session, cursors, grants)
         best.is_current, is_known = false, false
       end
     else
-      ticket = waiter[TICKET]
+      ticket, purpose = waiter[TICKET], waiter[PURPOSE]
+      if purpose == RETRY and not has_retry() then
+        best.first, best.is_current, is_known = best.first + 1, false, false
+        rejected[#rejected + 1] = { ticket, RETRY_BUDGET, 0, 0, RETRY_SLOT_MS }
+      end
     end
 
     if is_known then
@@ -63,7 +67,7 @@ local function pump(session, cursors, grants)
       best.is_current = false
       if position then
         n_granted = n_granted + 1
-        local granted = grant(model, position, owner, ticket, waiter)
+        local granted = grant(model, position, owner, ticket, waiter, purpose)
         if member then
           waiting().forget(best.index, member)
           local mail = mail_for(owner)
@@ -73,13 +77,18 @@ local function pump(session, cursors, grants)
           grants[#grants + 1] = granted
         end
       else
-        local reason, row, kind
-        if member then reason, row, kind = waiting().never_fits(model, waiter) end
+        local reason, row, kind = waiting().never_now(model, waiter)
         if reason then
-          -- The catalog changed under it.
-          waiting().forget(best.index, member)
-          local mail = mail_for(owner)
-          mail[2][#mail[2] + 1] = { ticket, reason, row, kind, RETRY_SLOT_MS }
+          local refused = { ticket, reason, row, kind, RETRY_SLOT_MS }
+          if member then
+            -- The catalog, or its keys' health, changed under it.
+            waiting().forget(best.index, member)
+            local mail = mail_for(owner)
+            mail[2][#mail[2] + 1] = refused
+          else
+            best.first = best.first + 1
+            rejected[#rejected + 1] = refused
+          end
         else
           local _, _, at = waiting().blocker(model, waiter)
           if at and (next_opening == 0 or at < next_opening) then next_opening = at end
@@ -99,6 +108,27 @@ local function pump(session, cursors, grants)
   end
   -- There may be room for more: whoever ticks next goes on.
   next_opening = pool[NOW]
+end
+
+-- A probe passes the queue by, because the queue may be waiting for what it finds; it never waits itself. Returns its
+-- grant, if its limits admit it and nobody tries the key already.
+local function admit_probe(session, model, claim)
+  local allow, tokens, is_light = claim[ALLOW], claim[TOKENS], claim[PURPOSE] == LIGHT_PROBE
+  if is_learning() or not allow or #allow ~= 1 then return nil end
+  local list = lease_rows(model, allow[1], claim[CALLERS])
+  if #list == 0 then return nil end
+  local health = rows[list[1]][HEALTH]
+  if health and health[STATE] == TRIED then return nil end
+  for _, index in ipairs(list) do
+    local row = rows[index]
+    local slots = slots_now(row)
+    if slots > 0 and row[IN_USE] >= slots then return nil end
+    for at = FIRST_WINDOW, #row, WINDOW_SIZE do
+      local counts = not is_light or row[at] == QPS
+      if counts and row[at + TOTAL] + cost(row[at], tokens) > limit_now(row, at) then return nil end
+    end
+  end
+  return grant(model, model.position_of[allow[1]], session, claim[TICKET], claim, claim[PURPOSE])
 end
 
 local function by_score(a, b)
@@ -133,6 +163,13 @@ local function admit(session, acquires)
     end
     if reason then
       rejected[#rejected + 1] = { claim[TICKET], reason, row, kind, RETRY_SLOT_MS }
+    elseif claim[PURPOSE] == PROBE or claim[PURPOSE] == LIGHT_PROBE then
+      local granted = admit_probe(session, model, claim)
+      if granted then
+        grants[#grants + 1] = granted
+      else
+        rejected[#rejected + 1] = { claim[TICKET], LIMITED, 0, 0, RETRY_SLOT_MS }
+      end
     else
       cursor.fresh[#cursor.fresh + 1] = claim
     end
@@ -145,7 +182,7 @@ local function admit(session, acquires)
     for index, length in pairs(queued) do
       if length > 0 then cursor_of(index) end
     end
-    pump(session, cursors, grants)
+    pump(session, cursors, grants, rejected)
   end
 
   if #cursors > 1 then table.sort(cursors, function(a, b) return a.index < b.index end) end

@@ -9,6 +9,8 @@ local function reap(session)
   for index in pairs(held) do indexes[#indexes + 1] = index end
   load_rows(indexes)
   for _, index in ipairs(indexes) do
+    local health = rows[index][HEALTH]
+    if health then end_trial(health, session) end
     rows[index][IN_USE] = rows[index][IN_USE] - held[index]
     pool[RECLAIMED] = pool[RECLAIMED] + held[index]
     touch(index)

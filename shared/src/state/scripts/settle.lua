@@ -1,5 +1,4 @@
 -- Grants and releases. Twin: pool/settle.rs.
-local UNSENT = 0
 
 -- What is left of the caller's own limits: {row, limit kind, left}, or false; kind 0 is slots.
 local function remaining(callers)
@@ -17,26 +16,28 @@ local function remaining(callers)
   return list
 end
 
-local function take(session, index, tokens)
+local function take(session, index, tokens, purpose)
   local row = rows[index]
   row[IN_USE] = row[IN_USE] + 1
   row[GRANTS] = row[GRANTS] + 1
-  charge(row, tokens)
+  charge(row, tokens, purpose == LIGHT_PROBE)
   hold(session, index, 1)
   touch(index)
 end
 
 -- Charges every row of the lease; the caller has checked that all of them admit it.
-local function grant(model, position, session, ticket, waiter)
+local function grant(model, position, session, ticket, waiter, purpose)
   local tokens, callers, key = waiter[TOKENS], waiter[CALLERS], model[KEYS_OF][position]
-  take(session, key, tokens)
+  take(session, key, tokens, purpose)
   local scopes = model[SCOPES][position]
   if scopes then
-    for i = 1, #scopes do take(session, scopes[i], tokens) end
+    for i = 1, #scopes do take(session, scopes[i], tokens, purpose) end
   end
   if callers then
-    for i = 1, #callers do take(session, callers[i], tokens) end
+    for i = 1, #callers do take(session, callers[i], tokens, purpose) end
   end
+  begin_trial(session, rows[key])
+  count_retry(purpose)
   return { ticket, model[IDS][position], rows[key][GRANTS], pool[NOW], pool[TICK], remaining(callers) }
 end
 
@@ -52,7 +53,8 @@ local function settle(session, list, release)
     return
   end
   changed_holdings[session] = true
-  local reserved, granted_at, tokens, is_unsent = release[4], release[5], release[6], release[7] == UNSENT
+  local reserved, granted_at, tokens = release[RESERVED], release[GRANTED_AT], release[USED]
+  local is_unsent = release[OUTCOME] == UNSENT or release[OUTCOME] == UNREACHABLE
   for i = 1, #list do
     local index = list[i]
     local row = rows[index]
@@ -67,6 +69,7 @@ local function settle(session, list, release)
     end
     touch(index)
   end
+  observe(session, list[1], release)
 end
 
 -- Reads the rows of everything that a batch will look at, at once.
@@ -98,8 +101,7 @@ local function load_batch(operations)
   return lists
 end
 
--- Ends leases: {model, candidate, callers, reserved, granted_at, tokens, outcome, latency, first byte} each; `lists`
--- are their rows.
+-- Ends leases: {model, candidate, callers, then the fields of prelude.lua} each; `lists` are their rows.
 local function settle_all(session, releases, lists)
   for i = 1, #releases do settle(session, lists[i], releases[i]) end
 end

@@ -4,7 +4,7 @@
 local LOOK_AHEAD, SCANS_MAX = 16, 8
 local PRIORITY_BAND = 4398046511104
 local RETRY_SLOT_MS = 1000
-local LIMITED, TOO_LARGE, QUEUE_FULL, SHED, UNAVAILABLE = 0, 1, 2, 3, 4
+local LIMITED, TOO_LARGE, QUEUE_FULL, SHED, UNAVAILABLE, RETRY_BUDGET, THROTTLED = 0, 1, 2, 3, 4, 5, 6
 
 -- The earliest opening of anything that a waiter was found to wait for; 0: none.
 local next_opening = 0
@@ -47,7 +47,8 @@ local function waiting()
   local function opens_at(row, at, needed)
     local kind, offset = row[at], row[at + OFFSET]
     local length = RING[kind]
-    local missing = row[at + TOTAL] + needed - row[at + LIMIT]
+    local missing = row[at + TOTAL] + needed - limit_now(row, at)
+    if limit_now(row, at) < row[at + LIMIT] then missing = math.min(missing, row[at + TOTAL]) end
     local bytes = ''
     if not cleared_rings[offset] then
       bytes = redis.call('GETRANGE', WINDOWS, offset * 8, (offset + length) * 8 - 1)
@@ -107,43 +108,79 @@ local function waiting()
     return UNAVAILABLE, 0, 0
   end
 
+  -- Why waiting cannot help as things stand: no candidate is left that time could bring back, or that the claim fits.
+  local function never_now(model, waiter)
+    local reason, row, kind = never_fits(model, waiter)
+    if reason then return reason, row, kind end
+    for position = 1, #model[IDS] do
+      local health = rows[model[KEYS_OF][position]][HEALTH]
+      if allows(waiter[ALLOW], model[IDS][position]) and not (health and is_hopeless(health)) then return nil end
+    end
+    return UNAVAILABLE, 0, 0
+  end
+
+  -- A key that is out, by itself for a while or until somebody brings it back: reason, and the time at which it opens.
+  local function health_blocker(index)
+    local health = rows[index][HEALTH]
+    if not health then return nil end
+    local is_shut = health[OPEN_AT] > pool[NOW]
+    if is_hopeless(health) then return UNAVAILABLE, nil end
+    if health[STATE] == OK then
+      if is_shut then return THROTTLED, health[OPEN_AT] end
+      return nil
+    end
+    if is_shut then return UNAVAILABLE, health[OPEN_AT] end
+    if health[STATE] == EJECTED then return nil end
+    return UNAVAILABLE, nil
+  end
+
   -- What a row sets against a request: limit kind and the time at which it opens by itself; nil if it admits it.
   local function row_blocker(index, tokens)
     local row = rows[index]
     for at = FIRST_WINDOW, #row, WINDOW_SIZE do
       local needed = cost(row[at], tokens)
-      if row[at + TOTAL] + needed > row[at + LIMIT] then
+      if row[at + TOTAL] + needed > limit_now(row, at) then
         scans = scans + 1
         if scans <= SCANS_MAX then return row[at] + 1, opens_at(row, at, needed) end
         return row[at] + 1, (row[at + LAST] + 1) * BUCKET_MS[row[at]]
       end
     end
-    if row[SLOTS_MAX] > 0 and row[IN_USE] >= row[SLOTS_MAX] then return 0, nil end
+    local slots = slots_now(row)
+    if slots > 0 and row[IN_USE] >= slots then return 0, nil end
     return nil
   end
 
-  -- What stands in a waiter's way: its own scope, else whichever candidate opens first. Returns row, kind, time.
+  -- What stands in a waiter's way: its own scope, else whichever candidate opens first. Returns row, kind, time, reason.
   local function blocker(model, waiter)
     local tokens, allow = waiter[TOKENS], waiter[ALLOW]
     for _, row in ipairs(waiter[CALLERS] or {}) do
       local kind, at = row_blocker(row, tokens)
-      if kind then return row, kind, at end
+      if kind then return row, kind, at, LIMITED end
     end
-    local first_row, first_kind, first_at = nil, nil, nil
+    local first_row, first_kind, first_at, first_reason = nil, nil, nil, nil
+    local function note(row, kind, at, reason)
+      if not first_row or (at and (not first_at or at < first_at)) then
+        first_row, first_kind, first_at, first_reason = row, kind, at, reason
+      end
+    end
     for position = 1, #model[IDS] do
       if allows(allow, model[IDS][position]) then
-        for _, row in ipairs(candidate_rows(model, position)) do
-          local kind, at = row_blocker(row, tokens)
-          if kind then
-            if not first_row or (at and (not first_at or at < first_at)) then
-              first_row, first_kind, first_at = row, kind, at
+        local key = model[KEYS_OF][position]
+        local reason, opens = health_blocker(key)
+        if reason then
+          note(key, 0, opens, reason)
+        else
+          for _, row in ipairs(candidate_rows(model, position)) do
+            local kind, at = row_blocker(row, tokens)
+            if kind then
+              note(row, kind, at, LIMITED)
+              break
             end
-            break
           end
         end
       end
     end
-    return first_row or 0, first_kind or 0, first_at
+    return first_row or 0, first_kind or 0, first_at, first_reason or LIMITED
   end
 
   -- Closes the rows on which a blocked waiter lacks tokens: its own scope's if that is what blocks it.
@@ -152,7 +189,7 @@ local function waiting()
     local function close(index)
       local row = rows[index]
       for at = FIRST_WINDOW, #row, WINDOW_SIZE do
-        if COUNTS_TOKENS[row[at]] and row[at + TOTAL] + tokens > row[at + LIMIT] then
+        if COUNTS_TOKENS[row[at]] and row[at + TOTAL] + tokens > limit_now(row, at) then
           closed[index] = true
           room[index] = nil
         end
@@ -173,9 +210,9 @@ local function waiting()
   local function enqueue(session, cursor, claim, places, rejected)
     local index, ticket, score = cursor.index, claim[TICKET], claim[SCORE]
     if claim[NO_QUEUE] then
-      local row, kind, at = blocker(cursor.model, claim)
+      local row, kind, at, reason = blocker(cursor.model, claim)
       local retry = at and math.max(at - pool[NOW], 0) or RETRY_SLOT_MS
-      rejected[#rejected + 1] = { ticket, LIMITED, row, kind, retry }
+      rejected[#rejected + 1] = { ticket, reason, row, kind, retry }
       return
     end
     local queue = queue_key(index)
@@ -205,6 +242,7 @@ local function waiting()
     forget = forget,
     cancel = cancel,
     never_fits = never_fits,
+    never_now = never_now,
     blocker = blocker,
     close_rows = close_rows,
     enqueue = enqueue,

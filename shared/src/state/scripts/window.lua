@@ -1,6 +1,7 @@
 -- Windows: rings of buckets. Twin: pool/window.rs.
 --
 -- Changes are collected by bucket and written at the end: `cleared` rings and buckets first, then `added`.
+local QPS = 0
 local added, cleared, cleared_rings = {}, {}, {}
 
 local function add(slot, by)
@@ -50,14 +51,25 @@ local function cost(kind, tokens)
   return COUNTS_TOKENS[kind] and tokens or 1
 end
 
-local function charge(row, tokens)
+-- A probe that costs the provider nothing is counted by the second alone.
+local function charge(row, tokens, is_light)
   for at = FIRST_WINDOW, #row, WINDOW_SIZE do
     local kind = row[at]
-    local by = COUNTS_TOKENS[kind] and tokens or 1
-    local slot = row[at + OFFSET] + row[at + LAST] % RING[kind]
-    row[at + TOTAL] = row[at + TOTAL] + by
-    added[slot] = (added[slot] or 0) + by
+    if not is_light or kind == QPS then
+      local by = COUNTS_TOKENS[kind] and tokens or 1
+      local slot = row[at + OFFSET] + row[at + LAST] % RING[kind]
+      row[at + TOTAL] = row[at + TOTAL] + by
+      added[slot] = (added[slot] or 0) + by
+    end
   end
+end
+
+-- The limit in force. An empty window admits what the configuration allows, so that no request is stuck behind a limit
+-- that was only reported.
+local function limit_now(row, at)
+  local learned = row[at + LEARNED]
+  if learned > 0 and row[at + TOTAL] > 0 then return math.min(learned, row[at + LIMIT]) end
+  return row[at + LIMIT]
 end
 
 -- Corrects a charge in the bucket where it was made; no effect once that bucket has left. Gives nothing back of what was

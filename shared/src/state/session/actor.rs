@@ -11,10 +11,10 @@ use super::batch::Pending;
 use super::lease::Lease;
 use super::memory::{Memory, Scopes};
 use super::recorder::Recorder;
-use super::{Common, Session};
+use super::{BACK_OFF_MIN, Common, Session};
 use crate::catalog::Catalog;
 use crate::ids::{ReplicaName, SessionId, Ticket};
-use crate::lease::{Claim, Outcome, Refusal, RefusalReason, Settlement};
+use crate::lease::{Claim, Outcome, Refusal, RefusalReason, Reported, Settlement};
 use crate::state::protocol::{
     Acquire, Assert, AssertedCharge, Boot, Cancel, JoinReply, Operations, OutcomeCode, Release,
     TickReply,
@@ -26,8 +26,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// An idle session renews itself this often.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// The first pause before a call is sent again.
-pub(super) const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 /// How long a session that leaves tries to tell the store; then its expiry says the same.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 /// How closely the fence is watched while the store is away.
@@ -64,6 +62,7 @@ pub(super) struct Held {
     pub(super) reserved: u32,
     pub(super) granted_at: i64,
     pub(super) at_ms: u64,
+    pub(super) is_probe: bool,
 }
 
 /// One call to the store that has not been answered.
@@ -242,6 +241,10 @@ impl Actor {
                     self.refuse(answer, RefusalReason::Draining, Duration::from_secs(1));
                     return;
                 }
+                if self.is_given_up() {
+                    self.refuse(answer, RefusalReason::StoreAway, Duration::from_secs(1));
+                    return;
+                }
                 let Claim {
                     model,
                     priority,
@@ -340,12 +343,18 @@ impl Actor {
         let Some(held) = self.leases.remove(&ticket) else {
             return;
         };
-        let outcome = OutcomeCode::from(outcome);
+        // A probe was not charged like a request, so none of its ends may refund it like one.
+        let outcome = if held.is_probe {
+            OutcomeCode::PROBED
+        } else {
+            OutcomeCode::from(outcome)
+        };
         let settlement = settlement.unwrap_or_else(|| Settlement::of(Outcome::ClientAbort));
         let tokens = settlement.tokens.unwrap_or(held.reserved);
         let micros = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
         let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        self.memory.settled(ticket, tokens, outcome.refunds());
+        self.memory
+            .settled(ticket, &held, tokens, outcome.refunds());
         self.pending.release(Release {
             model: held.scopes.model,
             candidate: held.scopes.candidate,
@@ -357,7 +366,7 @@ impl Actor {
             first_byte_us: settlement.first_byte.map_or(0, micros),
             token_us: settlement.token_time.map_or(0, micros),
             retry_ms: settlement.retry_after.map_or(0, millis),
-            reported: settlement.reported,
+            reported: settlement.reported.into_iter().map(bounded).collect(),
         });
     }
 
@@ -470,5 +479,15 @@ async fn answer_of(answering: &mut Option<Answering>) -> Result<Answer, StateErr
     match answering {
         Some(answering) => answering.await,
         None => std::future::pending().await,
+    }
+}
+
+/// A provider's figures in the range that the scripts' numbers are exact in.
+fn bounded(reported: Reported) -> Reported {
+    const MAX: u64 = 1 << 53;
+    Reported {
+        limit: reported.limit.min(MAX),
+        remaining: reported.remaining.min(MAX),
+        ..reported
     }
 }

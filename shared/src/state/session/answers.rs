@@ -191,8 +191,10 @@ impl Actor {
             model,
             tokens,
             callers,
+            purpose,
             ..
         } = waiter.acquire;
+        let is_probe = purpose.is_probe();
         let scopes = Scopes {
             model,
             candidate: grant.candidate,
@@ -214,6 +216,7 @@ impl Actor {
                 reserved: tokens,
                 granted_at: grant.granted_at,
                 at_ms,
+                is_probe,
             },
         );
         if let Some(commands) = self.commands.upgrade() {
@@ -233,7 +236,11 @@ impl Actor {
                 reserved: cancelled.tokens,
                 granted_at: grant.granted_at,
                 tokens: 0,
-                outcome: OutcomeCode::UNSENT,
+                outcome: if cancelled.purpose.is_probe() {
+                    OutcomeCode::PROBED
+                } else {
+                    OutcomeCode::UNSENT
+                },
                 first_byte_us: 0,
                 token_us: 0,
                 retry_ms: 0,
@@ -260,6 +267,7 @@ impl Actor {
             RejectCode::Shed => RefusalReason::Shed,
             RejectCode::Unavailable => RefusalReason::Unavailable,
             RejectCode::RetryBudget => RefusalReason::RetryBudget,
+            RejectCode::Throttled => RefusalReason::Throttled,
         };
         self.refuse(
             waiter.answer,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::actor::Held;
 use super::translate::Translator;
 use crate::catalog::{Catalog, WindowKind};
 use crate::ids::{CandidateIndex, ModelIndex, RowIndex, Ticket};
@@ -94,12 +95,20 @@ impl Memory {
         }
     }
 
-    /// Corrects an admission by what really happened.
-    pub(super) fn settled(&mut self, ticket: Ticket, tokens: u32, is_unsent: bool) {
-        if is_unsent {
-            self.lately.remove(&ticket);
-        } else if let Some(admission) = self.lately.get_mut(&ticket) {
+    /// Corrects an admission by what really happened; one that is not remembered by itself any more, in its day's sum.
+    pub(super) fn settled(&mut self, ticket: Ticket, held: &Held, tokens: u32, is_unsent: bool) {
+        if let Some(admission) = self.lately.get_mut(&ticket) {
             admission.tokens = tokens;
+            if is_unsent {
+                self.lately.remove(&ticket);
+            }
+            return;
+        }
+        let bucket = (held.at_ms / DAY_BUCKET_MS, held.scopes.clone());
+        if let Some(sum) = self.days.get_mut(&bucket) {
+            let (requests, tokens) = if is_unsent { (1, 0) } else { (0, tokens) };
+            sum.requests = sum.requests.saturating_sub(requests);
+            sum.tokens = (sum.tokens + u64::from(tokens)).saturating_sub(u64::from(held.reserved));
         }
     }
 
@@ -189,5 +198,58 @@ impl Memory {
             }
             oldest.remove();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scopes() -> Scopes {
+        Scopes {
+            model: ModelIndex(0),
+            candidate: CandidateIndex(0),
+            callers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_settlement_after_minutes_corrects_the_sum_of_its_day() {
+        let mut memory = Memory {
+            has_windows: true,
+            has_days: true,
+            lately: BTreeMap::new(),
+            days: BTreeMap::new(),
+        };
+        let admitted = |at_ms| Admission {
+            at_ms,
+            generation: 1,
+            tick: 1,
+            scopes: scopes(),
+            requests: 1,
+            tokens: 1_000,
+        };
+        let held = Held {
+            scopes: scopes(),
+            reserved: 1_000,
+            granted_at: 0,
+            at_ms: 0,
+            is_probe: false,
+        };
+        for ticket in 1..=3 {
+            memory.admitted(Ticket(ticket), admitted(0));
+        }
+        memory.admitted(Ticket(4), admitted(10 * REMEMBERED_MS));
+
+        memory.settled(Ticket(1), &held, 40, false);
+        memory.settled(Ticket(2), &held, 0, true);
+
+        let told = memory.lost(2, 0, 10 * REMEMBERED_MS);
+        let of_days: Vec<(u32, u64)> = told
+            .iter()
+            .filter(|charge| charge.days_only)
+            .map(|charge| (charge.requests, charge.tokens))
+            .collect();
+        assert_eq!(of_days, [(2, 1_040)]);
     }
 }

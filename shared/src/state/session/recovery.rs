@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::actor::{Actor, BACK_OFF_MIN, Call};
-use super::{AWAY_PATIENCE, BACK_OFF_MAX};
+use super::actor::{Actor, Call};
+use super::{AWAY_PATIENCE, BACK_OFF_MAX, BACK_OFF_MIN, jittered};
 use crate::catalog::Catalog;
 use crate::ids::{SessionId, Ticket};
 use crate::lease::RefusalReason;
@@ -21,32 +21,27 @@ use crate::time::boot_time_ms;
 
 impl Actor {
     pub(super) fn failed(&mut self, error: &StateError) {
-        self.again_at = Some(Instant::now() + self.back_off);
+        self.again_at = Some(Instant::now() + jittered(self.back_off));
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
         if self.away_since.is_none() {
             self.away_since = self.flight.as_ref().map(|flight| flight.first_sent);
-            tracing::warn!("The state store is away: {error}");
         }
-        let mut stats = self
-            .common
-            .stats
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        stats.tick_errors += 1;
-        stats.is_away = true;
+        self.common.status.failed(error.trouble());
+    }
+
+    /// Whether the store has been away for so long that new requests are not kept waiting for it.
+    ///
+    /// The call that is on its way, or due again, is the one that will find it back.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.away_since
+            .is_some_and(|since| since.elapsed() > AWAY_PATIENCE)
     }
 
     pub(super) fn came_back(&mut self, sent_ms: u64) {
-        if self.away_since.take().is_some() {
-            tracing::info!("The state store is back");
-        }
+        self.away_since = None;
         self.back_off = BACK_OFF_MIN;
         self.common.last_sent_ms.store(sent_ms, Ordering::Release);
-        self.common
-            .stats
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_away = false;
+        self.common.status.came_back();
     }
 
     /// Raises or lowers the fence, and sends those away who have waited long enough for a store that is away.
@@ -177,10 +172,9 @@ impl Actor {
             | Status::Fenced
             | Status::Stale => {
                 self.flight = Some(flight);
-                self.failed(&StateError::Away(format!(
-                    "it answered {:?} to an assert",
-                    reply.status
-                )));
+                self.failed(&StateError::Away(
+                    format!("it answered {:?} to an assert", reply.status).into(),
+                ));
                 return;
             }
         }

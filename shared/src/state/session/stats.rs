@@ -12,9 +12,8 @@ pub const TICK_SECONDS: [f64; 10] = [
 
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// Store calls that succeeded, and that did not.
+    /// Batches that the store executed.
     pub ticks: u64,
-    pub tick_errors: u64,
     /// Operations carried by them: ÷ ticks is the mean batch.
     pub operations: u64,
     /// Ticks by time from send to reply, beside [`TICK_SECONDS`]; the last bucket is the rest.
@@ -38,7 +37,6 @@ pub struct Stats {
     pub generation: i64,
     /// Times that this replica had to tell the store what it holds.
     pub asserts: u64,
-    pub is_away: bool,
     /// Of the catalog that this replica goes by.
     pub catalog_version: u64,
     /// This replica's file is not what is in force.
@@ -67,6 +65,7 @@ impl Stats {
             RefusalReason::Deadline => ("deadline", ""),
             RefusalReason::Unavailable => ("unavailable", ""),
             RefusalReason::RetryBudget => ("retry_budget", ""),
+            RefusalReason::Throttled => ("throttled", ""),
             RefusalReason::StoreAway => ("store_away", ""),
             RefusalReason::Draining => ("draining", ""),
         };

@@ -36,7 +36,10 @@ fn declaration(line: &str) -> Option<Vec<(&str, &str)>> {
             .strip_prefix("KEYS[")
             .and_then(|rest| rest.strip_suffix(']'))
             .unwrap_or(value);
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        !number.is_empty()
+            && number
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
     };
     let is_constant =
         names.len() == values.len() && names.iter().all(is_name) && values.iter().all(is_value);
