@@ -296,6 +296,10 @@ fn build_model(
             });
         }
     }
+    if candidates.is_empty() {
+        // An empty list would allow all of the catalog's.
+        return None;
+    }
     let declared = catalog.models.get(index.position())?;
     let is_partial = declared.candidates.iter().any(|declared| {
         candidates

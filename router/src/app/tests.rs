@@ -1,5 +1,6 @@
 //! A whole replica between a scripted upstream and raw clients.
 
+mod catalog;
 mod client;
 mod draining;
 mod failing;
@@ -42,18 +43,22 @@ impl Replica {
         Self::start_with(behaviours, |_| {}).await
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test waits for this task itself"
-    )]
     async fn start_with(behaviours: &[&str], change: impl FnOnce(&mut Config)) -> Self {
         let upstream = FakeUpstream::start().await;
         let mut config = config(behaviours, &upstream);
         change(&mut config);
+        Self::begin(config, StartOptions::default(), upstream).await
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test waits for this task itself"
+    )]
+    async fn begin(config: Config, options: StartOptions, upstream: FakeUpstream) -> Self {
         let recording = Recording::new();
         let options = StartOptions {
             recorder: Some(Recorder::create(&recording.path()).unwrap()),
-            ..StartOptions::default()
+            ..options
         };
         let app = App::start(Arc::new(config), options).await.unwrap();
         let (data, admin) = app.addresses();

@@ -188,6 +188,59 @@ fn another_catalog_makes_another_snapshot_and_the_same_one_none() {
 }
 
 #[test]
+fn another_file_makes_another_snapshot_of_the_same_catalog() {
+    let config = config();
+    let catalog = Arc::new(Catalog::declare(&config));
+    let current = CurrentFleet::new(Arc::new(config.clone()), Arc::clone(&catalog));
+    let mut other = config;
+    other.client_keys.clear();
+
+    current.reload(Arc::new(other));
+
+    let fleet = current.at(&catalog);
+    assert!(fleet.caller(&Sha256::digest(TOKEN).into()).is_none());
+    assert!(fleet.model("gpt").is_some());
+}
+
+#[test]
+fn of_several_candidates_of_one_name_the_one_in_force_is_served() {
+    let before = config();
+    let mut after = before.clone();
+    after.providers[0].limits.concurrency = Some(3);
+    let first = Catalog::declare(&before);
+
+    let fleet = Fleet::build(&after, Arc::new(Catalog::succeed(&after, &first)));
+
+    let model = fleet.model("gpt").unwrap();
+    let served: Vec<_> = model.candidates.iter().map(|it| it.index).collect();
+    assert!(!model.is_partial);
+    assert_eq!(
+        served,
+        fleet.catalog().models[model.index.position()].candidates
+    );
+    assert!(
+        served
+            .iter()
+            .any(|index| index.position() >= first.candidates.len())
+    );
+}
+
+#[test]
+fn limits_that_the_cluster_dropped_hold_for_whoever_still_declares_them() {
+    let before = config();
+    let mut after = before.clone();
+    after.client_keys[0].limits = Limits::default();
+    let catalog = Arc::new(Catalog::succeed(&after, &Catalog::declare(&before)));
+    let rows = |config: &Config| {
+        let fleet = Fleet::build(config, Arc::clone(&catalog));
+        let caller = fleet.caller(&Sha256::digest(TOKEN).into()).unwrap();
+        caller.rows.len()
+    };
+
+    assert_eq!((rows(&before), rows(&after)), (1, 0));
+}
+
+#[test]
 fn no_secret_is_printed() {
     let printed = format!("{:?}", fleet(&config()));
 

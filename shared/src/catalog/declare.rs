@@ -287,3 +287,84 @@ fn credential(provider: &config::Provider, key: &config::Key) -> String {
 fn index_of(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    /// One provider with these settings, one model over all of its keys.
+    fn config(provider: &str) -> Config {
+        let yaml = format!(
+            "
+providers: [{{ name: p, dialect: openai_chat, base_url: 'http://p/v1', {provider} }}]
+models: [{{ name: m, upstreams: [{{ provider: p }}] }}]
+client_keys: [{{ name: c, secret: sk-long-enough-for-a-token }}]
+"
+        );
+        Config::from_yaml(&yaml, &Overrides::default(), std::iter::empty()).unwrap()
+    }
+
+    const TWO: &str = "keys: [{ name: a, secret: s }, { name: b, secret: s }]";
+
+    #[test]
+    fn what_is_gone_keeps_its_index_and_finds_it_again() {
+        let both = Catalog::declare(&config(TWO));
+        let one = Catalog::succeed(&config("keys: [{ name: b, secret: s }]"), &both);
+        let again = Catalog::succeed(&config(TWO), &one);
+
+        assert!(one.succeeds(&both) && again.succeeds(&one));
+        assert!(one.rows[0].is_retired && !one.rows[1].is_retired);
+        assert_eq!(one.models[0].candidates, [CandidateIndex(1)]);
+        assert_eq!(one.models[0].retired, [CandidateIndex(0)]);
+        assert_eq!(again.models, both.models);
+        assert_eq!((again.hash, again.version), (both.hash, 3));
+    }
+
+    #[test]
+    fn a_candidate_whose_scopes_change_is_another_one_until_they_change_back() {
+        let limited = format!("limits: {{ concurrency: 1 }}, {TWO}");
+        let free = Catalog::declare(&config(TWO));
+        let bound = Catalog::succeed(&config(&limited), &free);
+        let again = Catalog::succeed(&config(TWO), &bound);
+
+        assert_eq!(
+            bound.models[0].candidates,
+            [CandidateIndex(2), CandidateIndex(3)]
+        );
+        assert_eq!(
+            bound.models[0].retired,
+            [CandidateIndex(0), CandidateIndex(1)]
+        );
+        assert_eq!(again.models[0].candidates, free.models[0].candidates);
+        assert_eq!(again.candidates.len(), 4);
+    }
+
+    #[test]
+    fn a_window_that_comes_back_is_a_new_one_and_one_that_stays_keeps_its_ring() {
+        let with = |limits: &str| {
+            config(&format!(
+                "keys: [{{ name: a, secret: s, limits: {{ {limits} }} }}]"
+            ))
+        };
+        let first = Catalog::declare(&with("rpm: 5, tpm: 7"));
+        let second = Catalog::succeed(&with("rpm: 6"), &first);
+        let third = Catalog::succeed(&with("rpm: 6, tpm: 7"), &second);
+
+        let offsets = |catalog: &Catalog| -> Vec<u32> {
+            let windows = catalog.rows[0].windows.iter();
+            windows.map(|window| window.offset).collect()
+        };
+        assert_eq!(offsets(&first)[0], offsets(&third)[0]);
+        assert!(offsets(&third)[1] >= second.buckets);
+    }
+
+    #[test]
+    fn a_catalog_with_other_names_at_its_indexes_does_not_succeed() {
+        let one = Catalog::declare(&config("keys: [{ name: a, secret: s }]"));
+        let other = Catalog::declare(&config("keys: [{ name: b, secret: s }]"));
+
+        assert!(!other.succeeds(&one));
+        assert!(!one.succeeds(&Catalog::declare(&config(TWO))));
+    }
+}

@@ -20,10 +20,10 @@ use super::server::RedisServer;
 use super::sessions::{config, slots};
 
 /// A store with a session open, past learning.
-struct Opened {
-    state: Arc<dyn SharedState>,
-    catalog: Catalog,
-    session: SessionId,
+pub(crate) struct Opened {
+    pub(crate) state: Arc<dyn SharedState>,
+    pub(crate) catalog: Catalog,
+    pub(crate) session: SessionId,
     seq: u64,
 }
 
@@ -51,19 +51,19 @@ impl Opened {
         }
     }
 
-    async fn tick(&mut self, operations: Operations) -> TickReply {
+    pub(crate) async fn tick(&mut self, operations: Operations) -> TickReply {
         self.seq += 1;
         self.again(&operations).await
     }
 
-    async fn again(&self, operations: &Operations) -> TickReply {
+    pub(crate) async fn again(&self, operations: &Operations) -> TickReply {
         self.state
             .tick(&self.session, self.seq, &self.catalog, operations)
             .await
             .unwrap()
     }
 
-    async fn acquire(&mut self, acquire: Acquire) -> TickReply {
+    pub(crate) async fn acquire(&mut self, acquire: Acquire) -> TickReply {
         self.tick(Operations {
             acquires: vec![acquire],
             ..Operations::default()
@@ -71,7 +71,7 @@ impl Opened {
         .await
     }
 
-    async fn release(&mut self, release: Release) -> TickReply {
+    pub(crate) async fn release(&mut self, release: Release) -> TickReply {
         self.tick(Operations {
             releases: vec![release],
             ..Operations::default()
@@ -92,7 +92,10 @@ fn boot_of(replica: &str) -> Boot {
     }
 }
 
-async fn on_both<F: Future<Output = ()>>(config: Config, promise: impl Fn(Opened, Opened) -> F) {
+pub(crate) async fn on_both<F: Future<Output = ()>>(
+    config: Config,
+    promise: impl Fn(Opened, Opened) -> F,
+) {
     let memory: Arc<dyn SharedState> = Arc::new(MemoryState::new(Arc::new(SystemClock::start())));
     promise(
         Opened::new(Arc::clone(&memory), &config, "a").await,
@@ -110,7 +113,7 @@ async fn on_both<F: Future<Output = ()>>(config: Config, promise: impl Fn(Opened
     .await;
 }
 
-fn ask(ticket: u64, priority: u8, tokens: u32) -> Acquire {
+pub(crate) fn ask(ticket: u64, priority: u8, tokens: u32) -> Acquire {
     Acquire {
         ticket: Ticket(ticket),
         model: ModelIndex(0),
@@ -123,7 +126,7 @@ fn ask(ticket: u64, priority: u8, tokens: u32) -> Acquire {
     }
 }
 
-fn end(grant: &Grant, reserved: u32, tokens: u32, outcome: u8) -> Release {
+pub(crate) fn end(grant: &Grant, reserved: u32, tokens: u32, outcome: u8) -> Release {
     Release {
         model: ModelIndex(0),
         candidate: grant.candidate,
@@ -139,7 +142,7 @@ fn end(grant: &Grant, reserved: u32, tokens: u32, outcome: u8) -> Release {
     }
 }
 
-const SERVED: u8 = 1;
+pub(crate) const SERVED: u8 = 1;
 
 #[tokio::test]
 async fn a_batch_takes_effect_once_however_often_it_is_sent() {

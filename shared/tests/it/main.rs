@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod catalog;
 mod conformance;
 mod differential;
 mod health;

@@ -61,7 +61,7 @@ async fn ten_thousand_waiters_are_served_by_priority_then_arrival() {
     assert!(replayed.is_ok(), "{replayed:?}");
 }
 
-async fn join(url: &str, config: &Config, path: &Path) -> Session {
+pub(crate) async fn join(url: &str, config: &Config, path: &Path) -> Session {
     let options = JoinOptions {
         state: Arc::new(RedisState::new(url, config).unwrap()),
         replica: ReplicaName::from(path.to_string_lossy().as_ref()),
@@ -73,7 +73,7 @@ async fn join(url: &str, config: &Config, path: &Path) -> Session {
     Session::join(options).await.unwrap()
 }
 
-fn read(path: &Path) -> Vec<Recorded> {
+pub(crate) fn read(path: &Path) -> Vec<Recorded> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())

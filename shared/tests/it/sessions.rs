@@ -79,11 +79,11 @@ pub(crate) fn claim(priority: u8) -> Claim {
     }
 }
 
-fn soon() -> Instant {
+pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
 
-const SERVED: Settlement = Settlement {
+pub(crate) const SERVED: Settlement = Settlement {
     outcome: Outcome::Served,
     tokens: Some(10),
     first_byte: None,

@@ -216,6 +216,10 @@ pub(crate) fn successor(rng: &mut Rng, before: &Config) -> Config {
         if rng.f32() < 0.15 {
             model.limits = limits(rng);
         }
+        // Back and forth, so that there are claims which only one of both admits.
+        if let Some(tpm) = &mut model.limits.tpm {
+            *tpm = [1_000, 3_500, 20_000][rng.usize(..3)];
+        }
         for upstream in &mut model.upstreams {
             if rng.f32() < 0.15 {
                 upstream.limits = limits(rng);

@@ -25,6 +25,7 @@ impl Pool {
             .rows
             .iter()
             .zip(&self.rows)
+            .filter(|(declared, row)| !declared.is_retired || row.held > 0)
             .map(|(declared, row)| ScopeView {
                 kind: declared.kind,
                 name: declared.name.clone(),
@@ -48,6 +49,7 @@ impl Pool {
             .models
             .iter()
             .zip(&self.models)
+            .filter(|(declared, model)| !declared.candidates.is_empty() || !model.queue.is_empty())
             .map(|(declared, model)| {
                 let mut by_priority: BTreeMap<u8, u64> = BTreeMap::new();
                 for (score, _) in &model.queue {
