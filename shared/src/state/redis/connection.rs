@@ -32,6 +32,8 @@ pub(super) struct Held {
     listener: Listener,
     /// It has answered before: a server that is silent now is away, and no other than was meant.
     has_answered: AtomicBool,
+    /// How long a call may take.
+    patience: Duration,
 }
 
 /// A client of `url`, which trusts what `tls` says; nothing is sent yet.
@@ -62,7 +64,7 @@ pub(super) fn client(url: &str, tls: &StateTls) -> Result<Client, StateError> {
 }
 
 impl Held {
-    pub(super) fn new(url: &str, tls: &StateTls) -> Result<Self, StateError> {
+    pub(super) fn new(url: &str, tls: &StateTls, patience: Duration) -> Result<Self, StateError> {
         let separator = if url.contains('?') { '&' } else { '?' };
         // RESP3 lets wake-ups arrive on the same connection as replies, in order.
         Ok(Self {
@@ -70,6 +72,7 @@ impl Held {
             connection: Mutex::default(),
             listener: Listener::default(),
             has_answered: AtomicBool::new(false),
+            patience,
         })
     }
 
@@ -150,8 +153,8 @@ impl Held {
         }
         let listener = Arc::clone(&self.listener);
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CALL_TIMEOUT))
-            .set_response_timeout(Some(CALL_TIMEOUT))
+            .set_connection_timeout(Some(self.patience))
+            .set_response_timeout(Some(self.patience))
             .set_push_sender(move |push: PushInfo| {
                 pass_on(&listener, &push);
                 Ok::<(), ()>(())
