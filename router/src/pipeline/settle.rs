@@ -30,8 +30,9 @@ pub(crate) struct HeldLease {
     first_byte: Option<Duration>,
     /// Of a plain answer.
     last_byte: Option<Duration>,
-    /// What the provider said of its limits for this key.
+    /// What the provider said of its limits for this key, and when.
     reported: Vec<Reported>,
+    reported_at: Instant,
 }
 
 /// What an answer cost, as far as it is known.
@@ -72,6 +73,7 @@ impl HeldLease {
             first_byte: None,
             last_byte: None,
             reported: Vec::new(),
+            reported_at: Instant::now(),
         }
     }
 
@@ -135,6 +137,7 @@ impl HeldLease {
 
     pub(crate) fn note_reported(&mut self, reported: Vec<Reported>) {
         self.reported = reported;
+        self.reported_at = Instant::now();
     }
 
     /// Ends the lease of an answer, whole or not.
@@ -178,9 +181,27 @@ impl HeldLease {
                 .and_then(|last_byte| last_byte.checked_div(completion_tokens))
                 .filter(|_| !is_stream),
             retry_after,
-            reported: std::mem::take(&mut self.reported),
+            reported: aged(
+                std::mem::take(&mut self.reported),
+                self.reported_at.elapsed(),
+            ),
         });
     }
+}
+
+/// Reports as they are worth after `age`: a long stream ends after the windows that it was told of have reset.
+fn aged(reported: Vec<Reported>, age: Duration) -> Vec<Reported> {
+    let age_ms = u32::try_from(age.as_millis()).unwrap_or(u32::MAX);
+    reported
+        .into_iter()
+        .filter_map(|reported| {
+            let resets_in_ms = reported.resets_in_ms.checked_sub(age_ms)?;
+            Some(Reported {
+                resets_in_ms,
+                ..reported
+            })
+        })
+        .collect()
 }
 
 impl Drop for HeldLease {
@@ -195,5 +216,24 @@ impl Drop for HeldLease {
                 self.settle(Outcome::ClientAbort, charge, None);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_reported_grows_old_while_an_answer_flows() {
+        let report = |resets_in_ms| Reported {
+            kind: 1,
+            limit: 60,
+            remaining: 0,
+            resets_in_ms,
+        };
+
+        let aged = aged(vec![report(1_000), report(30_000)], Duration::from_secs(10));
+
+        assert_eq!(aged, [report(20_000)]);
     }
 }

@@ -4,16 +4,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
-use shared::catalog::Catalog;
-use shared::ids::Fence;
+use shared::catalog::{Catalog, Strategy};
+use shared::ids::{Fence, ReplicaName, RowIndex, SessionId};
 use shared::state::SharedState;
 use shared::state::memory::MemoryState;
 use shared::state::pool::Leader;
-use shared::state::protocol::{Candidacy, Leadership};
+use shared::state::protocol::{Boot, Candidacy, Judgement, Leadership, Status, Verdict};
 use shared::state::redis::{RedisState, Scripts, TestClock};
+use shared::state::view::AdminState;
 use shared::time::Clock;
+use tokio::sync::mpsc;
 
 use super::server::RedisServer;
+use super::sessions::{config, slots};
 
 const WALL: i64 = 1_700_000_000_000;
 
@@ -178,6 +181,66 @@ async fn who_resigns_is_followed_at_once_by_a_greater_fence() {
         );
         assert_eq!(seen, resigned);
         assert_eq!(second.fence, Fence(first.fence.0 + 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_leader_that_was_paused_changes_nothing_when_it_comes_back() {
+    on_both(|state, pass| async move {
+        let declared = config(&[slots(5)], Strategy::Weighted);
+        let boot = Boot {
+            session: SessionId::from("session"),
+            replica: ReplicaName::from("replica"),
+        };
+        let (wake_ups, _) = mpsc::unbounded_channel();
+        let offered = Catalog::declare(&declared);
+        let (_, in_force) = state.boot(&boot, &offered, &wake_ups).await.unwrap();
+        let old = state.lead(&candidate("old")).await.unwrap().fence;
+        let new = loop {
+            pass(2_000);
+            let leadership = state.lead(&candidate("new")).await.unwrap();
+            if leadership.owner == "new" {
+                break leadership.fence;
+            }
+        };
+        let narrower = config(&[slots(1)], Strategy::Weighted);
+        let successor = Catalog::succeed(&narrower, &in_force);
+        let judgement = |fence| Judgement {
+            fence,
+            row: RowIndex(0),
+            version: None,
+            verdict: Verdict::Drain,
+        };
+
+        let published = state.publish(old, &successor).await.unwrap();
+        let judged = state.judge(&judgement(old)).await.unwrap();
+        let (audited, _) = state.audit(old).await.unwrap();
+
+        for reply in [published, judged, audited] {
+            assert_eq!(reply.status, Status::Fenced);
+        }
+        assert_eq!(state.catalog().await.unwrap(), in_force);
+        let admin = || async {
+            let view = state.view().await.unwrap();
+            view.scopes[0].health.as_ref().map(|health| health.admin)
+        };
+        assert_eq!(admin().await, Some(AdminState::Enabled));
+        // The same words from who leads now, and from an operator.
+        assert_eq!(
+            state.judge(&judgement(new)).await.unwrap().status,
+            Status::Done
+        );
+        assert_eq!(
+            state.judge(&judgement(Fence::NONE)).await.unwrap().status,
+            Status::Done
+        );
+        assert_eq!(admin().await, Some(AdminState::Drained));
+        assert_eq!(
+            state.publish(new, &successor).await.unwrap().status,
+            Status::Done
+        );
+        assert_eq!(state.catalog().await.unwrap(), successor);
     })
     .await;
 }

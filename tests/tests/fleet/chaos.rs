@@ -255,6 +255,7 @@ fn setup() -> Setup {
             "limits": { "concurrency": SLOTS, "qps": PER_SECOND },
         }]),
         settings: json!({ "queue": { "max_length": 1_000, "timeout": format!("{}s", DEADLINE.as_secs()) } }),
+        coordinators: 2,
         is_recorded: true,
         is_linked: true,
         ..Setup::default()
