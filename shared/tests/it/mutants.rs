@@ -536,7 +536,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// How far a mutant may live: seeds, and ticks of each.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 24;
 const TICKS: u64 = 2_500;
 
 #[tokio::test]

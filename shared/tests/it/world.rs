@@ -187,7 +187,7 @@ pub(crate) fn successor(rng: &mut Rng, before: &Config) -> Config {
                 key.limits = limits(rng);
                 key.weight = [1.0, 2.0, 5.0][rng.usize(..3)];
             }
-            if rng.f32() < 0.1 {
+            if rng.f32() < 0.03 {
                 key.secret = Secret::new(format!("secret-{}", rng.u32(..)));
             }
         }
@@ -218,7 +218,7 @@ pub(crate) fn successor(rng: &mut Rng, before: &Config) -> Config {
         }
         // Back and forth, so that there are claims which only one of both admits.
         if let Some(tpm) = &mut model.limits.tpm {
-            *tpm = [1_000, 3_500, 20_000][rng.usize(..3)];
+            *tpm = [1_500, 3_500, 20_000][rng.usize(..3)];
         }
         for upstream in &mut model.upstreams {
             if rng.f32() < 0.15 {
