@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use shared::catalog::Catalog;
 use shared::config::Config;
+use shared::ids::Fence;
 use shared::state::SharedState;
 use shared::state::protocol::Status;
 use tokio::sync::watch;
@@ -25,6 +26,8 @@ pub(crate) struct Publish {
     config: watch::Receiver<Arc<Config>>,
     /// The hash of what the configuration declares.
     declared: Option<String>,
+    /// The term in which the catalog in force was last seen to be whole.
+    whole_in: Option<Fence>,
 }
 
 impl Publish {
@@ -33,6 +36,7 @@ impl Publish {
             state,
             config,
             declared: None,
+            whole_in: None,
         }
     }
 
@@ -44,23 +48,34 @@ impl Publish {
         }
         let declared = self
             .declared
-            .get_or_insert_with(|| Catalog::declare(&config).hash);
+            .get_or_insert_with(|| Catalog::declare(&config).hash)
+            .clone();
+        let fence = fence(term)?;
         for _ in 0..ATTEMPTS {
             let in_force = self.state.catalog().await?;
+            let is_ours = in_force.hash == declared;
             // An empty store gets its catalog by whoever joins first.
-            if in_force.version == 0 || in_force.hash == *declared {
+            if in_force.version == 0 || (is_ours && self.whole_in == Some(fence)) {
                 return Ok(());
             }
-            let successor = Catalog::succeed(&config, &in_force);
-            let reply = self.state.publish(fence(term)?, &successor).await?;
+            // A publish that broke off leaves rows ahead of their catalog: the same one again puts them back.
+            let successor = match is_ours {
+                true => in_force,
+                false => Catalog::succeed(&config, &in_force),
+            };
+            self.whole_in = None;
+            let reply = self.state.publish(fence, &successor).await?;
             match reply.status {
                 Status::Done => {
-                    metrics::published();
-                    tracing::info!(
-                        version = successor.version,
-                        "Published catalog {}: the configuration has changed",
-                        successor.version
-                    );
+                    self.whole_in = Some(fence);
+                    if !is_ours {
+                        metrics::published();
+                        tracing::info!(
+                            version = successor.version,
+                            "Published catalog {}: the configuration has changed",
+                            successor.version
+                        );
+                    }
                     return Ok(());
                 }
                 Status::Fenced => return Err(DutyError::Fenced),

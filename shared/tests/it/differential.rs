@@ -126,7 +126,13 @@ impl Comparison {
     }
 
     /// Kills, restarts, forgets, leaves and re-catalogues now and then.
+    ///
+    /// Every other world is calm: what takes a long story, as an ejection and its trial, is told there.
     async fn upset(&mut self) -> Result<(), String> {
+        let is_calm = !self.seed.is_multiple_of(2);
+        if is_calm && self.rng.f32() < 0.9 {
+            return Ok(());
+        }
         if self.rng.f32() < 0.006 && self.members.len() > 1 {
             let member = self
                 .members

@@ -10,6 +10,7 @@
 )]
 
 mod aborts;
+mod catalog;
 mod chaos;
 mod concurrency;
 mod coordinator;
