@@ -64,7 +64,8 @@ pub(crate) fn routes(office: Arc<Office>) -> Router {
         .route("/leader", get(leader::leader))
         .route(
             "/keys/{provider}/{key}/{action}",
-            put(keys::judge).post(keys::judge),
+            // No POST: a page in an operator's browser could send one here without being asked for permission.
+            put(keys::judge),
         )
         .with_state(office)
 }

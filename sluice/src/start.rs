@@ -53,6 +53,7 @@ pub(crate) fn start(
         admin_listen,
         state,
     };
+    let file = ConfigFile::new(path.clone(), overrides.clone());
     let config = config_file::load(&path, &overrides)?;
     is_fit(&config)?;
     telemetry::init(&config.telemetry).context("cannot start logging")?;
@@ -63,7 +64,7 @@ pub(crate) fn start(
         .context("the recording cannot be written")?;
     Ok(Start {
         config,
-        file: ConfigFile { path, overrides },
+        file,
         recorder,
         shutdown,
     })

@@ -61,7 +61,7 @@ async fn an_operators_word_is_written_whoever_leads() {
     let (state, office) = office().await;
     for (method, action, verdict) in [
         ("PUT", "drain", Verdict::Drain),
-        ("POST", "disable", Verdict::Disable),
+        ("PUT", "disable", Verdict::Disable),
         ("PUT", "enable", Verdict::Enable),
     ] {
         let (status, answer) = ask(&office, method, &format!("/keys/local/b/{action}")).await;

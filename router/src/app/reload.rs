@@ -15,7 +15,7 @@ use crate::pipeline::Pipeline;
 /// Follows `file` until the drain begins.
 pub(super) fn follow(file: ConfigFile, pipeline: &Arc<Pipeline>, tasks: &TaskTracker) {
     let (sender, mut changed) = watch::channel(Arc::clone(&pipeline.config));
-    let path = file.path.display().to_string();
+    let path = file.path().display().to_string();
     let told = move |refused: Option<&ConfigError>| {
         metrics::config_rejected(refused.is_some());
         if let Some(refused) = refused {
@@ -60,6 +60,7 @@ fn needs_restart(running: &Config, read: &Config) -> Vec<&'static str> {
         ("listen", running.listen != read.listen),
         ("admin_listen", running.admin_listen != read.admin_listen),
         ("state", running.state != read.state),
+        ("state_tls", differ(&running.state_tls, &read.state_tls)),
         ("replica.name", running.replica_name != read.replica_name),
         ("queue.timeout", queue(running) != queue(read)),
         ("timeouts", differ(&running.timeouts, &read.timeouts)),

@@ -273,7 +273,12 @@ impl Builder {
 /// Tells a changed credential or address, and is too short to tell anything else.
 fn credential(provider: &config::Provider, key: &config::Key) -> String {
     let mut digest = Sha256::new();
-    for part in [provider.base_url.as_str(), key.secret.expose()] {
+    let headers = provider.headers.iter();
+    let headers = headers.flat_map(|(name, value)| [name.as_str(), value.expose()]);
+    for part in [provider.base_url.as_str(), key.secret.expose()]
+        .into_iter()
+        .chain(headers)
+    {
         digest.update(part);
         digest.update([0]);
     }

@@ -12,44 +12,83 @@ use super::{Config, ConfigError, Overrides};
 
 /// Between two looks at the file.
 const POLL: Duration = Duration::from_secs(1);
+/// Between the look that finds a change and the one that finds it complete: half a file is mostly valid too.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// Where a configuration came from.
 #[derive(Clone, Debug)]
 pub struct ConfigFile {
-    pub path: PathBuf,
+    path: PathBuf,
     /// The command line's, laid over it each time.
-    pub overrides: Overrides,
+    overrides: Overrides,
+    /// What it held when it was last taken note of.
+    seen: Option<Vec<u8>>,
 }
 
 impl ConfigFile {
+    /// Looks at the file, so that no change after this is missed; to be called before the file is loaded.
+    pub fn new(path: PathBuf, overrides: Overrides) -> Self {
+        let seen = std::fs::read(&path).ok();
+        Self {
+            path,
+            overrides,
+            seen,
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Loads it with this process's environment over it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a setting breaks a rule.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        Config::load_from_process(&self.path, &self.overrides)
+    }
+
     /// Sends a new configuration to `current` whenever the file's bytes change, or on SIGHUP, until `shutdown`.
     ///
     /// A file that is refused is told to `told` once, and changes nothing; `None` tells that one was accepted.
     pub async fn follow(
-        self,
+        mut self,
         current: watch::Sender<Arc<Config>>,
         told: impl Fn(Option<&ConfigError>) + Send,
         shutdown: CancellationToken,
     ) {
         let mut hang_up = signal(SignalKind::hangup()).ok();
-        let mut seen = bytes(&self.path).await;
+        // What changed since the start waits for no poll.
+        let mut pause = Duration::ZERO;
         loop {
             let is_asked = tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(POLL) => false,
+                () = tokio::time::sleep(pause) => false,
                 () = asked(&mut hang_up) => true,
             };
+            pause = POLL;
             let found = bytes(&self.path).await;
-            if !is_asked && found == seen {
+            if !is_asked && found == self.seen {
                 continue;
             }
-            seen = found;
-            match Config::load_from_process(&self.path, &self.overrides) {
-                Ok(config) => {
+            tokio::time::sleep(SETTLING).await;
+            if bytes(&self.path).await != found {
+                // Somebody is still writing it.
+                pause = SETTLING;
+                continue;
+            }
+            self.seen = found;
+            // It may read from a network, and secrets from other files.
+            let file = self.clone();
+            match tokio::task::spawn_blocking(move || file.load()).await {
+                Ok(Ok(config)) => {
                     told(None);
                     current.send_replace(Arc::new(config));
                 }
-                Err(error) => told(Some(&error)),
+                Ok(Err(error)) => told(Some(&error)),
+                // Only where the process is ending.
+                Err(_) => return,
             }
         }
     }

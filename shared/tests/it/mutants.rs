@@ -404,8 +404,8 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "health",
         "the last usable key is ejected",
-        "if has_key and not has_other then return end",
-        "",
+        "if has_key and not has_other then",
+        "if false then",
     ),
     (
         "health",

@@ -139,10 +139,7 @@ async fn a_changed_file_is_taken_over_and_a_bad_one_is_not() {
     let overrides = Overrides::default();
     let config = Config::load(Some(&path), &overrides, std::iter::empty()).unwrap();
     let options = StartOptions {
-        config_file: Some(ConfigFile {
-            path: path.clone(),
-            overrides,
-        }),
+        config_file: Some(ConfigFile::new(path.clone(), overrides)),
         ..StartOptions::default()
     };
     let replica = Replica::begin(config, options, upstream).await;
@@ -152,8 +149,6 @@ async fn a_changed_file_is_taken_over_and_a_bad_one_is_not() {
         answered.status
     };
     assert_eq!((status(first).await, status(second).await), (200, 401));
-    // The file is first looked at when the replica has started.
-    tokio::time::sleep(Duration::from_millis(100)).await;
 
     write(&path, &replica.upstream, second, "");
     until("the new file is in force", async || {

@@ -70,7 +70,10 @@ impl Checker<'_> {
             fall,
         } = health;
         let probe = match probe.strip_prefix("path:") {
-            Some(path) if path.starts_with('/') => Probe::Path(path.to_owned()),
+            // `//host` and `/\host` would be another host.
+            Some(path) if path.starts_with('/') && !path[1..].starts_with(['/', '\\']) => {
+                Probe::Path(path.to_owned())
+            }
             _ => self.choice(
                 &format!("{place}.probe"),
                 probe,

@@ -37,10 +37,7 @@ async fn a_changed_file_is_read_again_and_a_bad_one_leaves_the_last_good() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sluice.yaml");
     write(&path, "1");
-    let file = ConfigFile {
-        path: path.clone(),
-        overrides: Overrides::default(),
-    };
+    let file = ConfigFile::new(path.clone(), Overrides::default());
     let config = Config::load(Some(&path), &Overrides::default(), std::iter::empty()).unwrap();
     let current = watch::Sender::new(Arc::new(config));
     let mut seen = current.subscribe();
@@ -52,7 +49,6 @@ async fn a_changed_file_is_read_again_and_a_bad_one_leaves_the_last_good() {
         shutdown.clone(),
     );
     spawn_named(&TaskTracker::new(), "follow", following);
-    tokio::time::sleep(Duration::from_millis(100)).await;
 
     write(&path, "-1");
     tokio::time::sleep(Duration::from_millis(2_500)).await;

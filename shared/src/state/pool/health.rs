@@ -23,6 +23,8 @@ const SOON_MS: i64 = 60_000;
 /// The first pause after a 429 that names none; doubled by each further one.
 const THROTTLE_MS: i64 = 250;
 const THROTTLE_MAX_MS: i64 = 30_000;
+/// How long replicas may go on using a credential after another one was published: they look at their files each second.
+const CREDENTIAL_MS: i64 = 3_000;
 /// How much one outcome weighs in the penalty.
 const PENALTY_STEP: f64 = 0.2;
 /// The moving averages' time constant.
@@ -148,10 +150,11 @@ impl Health {
 
     /// The record of a key that has another credential: nothing is known of it, and what was found of the old one is
     /// stale. What the operator wants stays.
-    pub(super) fn renewed(&self) -> Self {
+    pub(super) fn renewed(&self, now: i64) -> Self {
         Self {
             admin: self.admin,
             version: self.version + 1,
+            recovered_at: now,
             ..Self::default()
         }
     }
@@ -359,6 +362,9 @@ impl Pool {
                     health.throttle(now, release, in_use);
                 }
             }
+            // What was granted before the key came back, or shortly after, may have used the credential that it had.
+            OutcomeCode::AUTH_FAILED | OutcomeCode::EXHAUSTED
+                if release.granted_at < health.recovered_at + CREDENTIAL_MS => {}
             OutcomeCode::AUTH_FAILED => quarantine(health, State::AuthFailed),
             OutcomeCode::EXHAUSTED => quarantine(health, State::Exhausted),
             _ => {}
@@ -388,8 +394,15 @@ impl Pool {
         });
         let row = &mut self.rows[key.position()];
         let grants = row.grants;
-        if let Some(health) = row.health.as_mut().filter(|_| !is_spared) {
-            health.eject(now, grants);
+        match &mut row.health {
+            Some(health) if is_spared => {
+                // Asked again after as many failures as before: where everything fails, not each of them looks at
+                // all models.
+                health.failures = 0;
+                health.recount(now);
+            }
+            Some(health) => health.eject(now, grants),
+            None => {}
         }
     }
 

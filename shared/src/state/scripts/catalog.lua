@@ -14,7 +14,7 @@ local function renew_health(row)
   if not old then return end
   row[HEALTH] = false
   local health = health_of(row)
-  health[ADMIN], health[STATE_VERSION] = old[ADMIN], old[STATE_VERSION] + 1
+  health[ADMIN], health[STATE_VERSION], health[RECOVERED_AT] = old[ADMIN], old[STATE_VERSION] + 1, pool[NOW]
 end
 
 -- Gives a row other limits. Windows that it keeps keep their charges; new ones are empty, and there `since`.

@@ -4,6 +4,7 @@ local EJECTION_MS, EJECTION_MAX_MS, SOON_MS = 30000, 300000, 60000
 local THROTTLE_MS, THROTTLE_MAX_MS = 250, 30000
 local AVERAGE_MS = 10000
 local LEARNED_PAUSE_MS, LEARNED_MS = 1000, 600000
+local CREDENTIAL_MS = 3000
 local PENALTY_STEP, LEARNED_SHARE = 0.2, 0.7
 
 -- A key's record, made by its first outcome.
@@ -85,7 +86,14 @@ local function sickness()
           end
         end
       end
-      if has_key and not has_other then return end
+      if has_key and not has_other then
+        -- Asked again after as many failures as before: where everything fails, not each of them looks at all models.
+        local health = rows[index][HEALTH]
+        health[FAILURES] = 0
+        recount(health)
+        touch(index)
+        return
+      end
     end
     take_out(rows[index])
     touch(index)
@@ -211,6 +219,9 @@ local function observe(session, index, release)
     -- It answers, if only to say that it is busy.
     if was_trial then sickness().recover(health) end
     if health[STATE] == OK then sickness().throttle(row, release) end
+  elseif release[GRANTED_AT] < health[RECOVERED_AT] + CREDENTIAL_MS then
+    -- Granted before the key came back, or shortly after: it may have used the credential that it had.
+    return
   elseif outcome == REFUSED_KEY then
     quarantine(health, AUTH_FAILED)
   elseif outcome == NO_MONEY then
