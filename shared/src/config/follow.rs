@@ -69,7 +69,8 @@ impl ConfigFile {
             };
             pause = POLL;
             let found = bytes(&self.path).await;
-            if !is_asked && found == self.seen {
+            // No file at all is the moment between the two steps of a replacement.
+            if !is_asked && (found.is_none() || found == self.seen) {
                 continue;
             }
             tokio::time::sleep(SETTLING).await;

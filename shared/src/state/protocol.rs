@@ -108,7 +108,7 @@ impl From<Purpose> for PurposeCode {
     }
 }
 
-/// [`Outcome`] as the scripts know it; 0 is the one that refunds.
+/// [`Outcome`] as the scripts know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OutcomeCode(pub u8);

@@ -259,7 +259,8 @@ impl Comparison {
             now,
             wall,
         } = self.leader;
-        fence > 0 && until > now + (self.clock().wall - wall).clamp(0, 2_000)
+        let passed = self.clock().wall - wall;
+        fence > 0 && passed <= 8_000 && until > now + passed.clamp(0, 2_000)
     }
 
     /// A successor in one or several calls, with ticks between them; some are sent twice, some publishes break off.

@@ -263,6 +263,45 @@ async fn a_dead_replica_leaves_the_trial_to_others() {
 }
 
 #[tokio::test]
+async fn what_was_granted_before_a_key_came_back_says_nothing_of_it_now() {
+    on_both(two_keys(), |mut world| async move {
+        let mut old = Vec::new();
+        for _ in 0..10 {
+            old.push(world.acquire(A).await.unwrap());
+        }
+        world.outcomes(A, 0, 5, OutcomeCode::FAILED).await;
+        world.pass(100).await;
+        world.judge(0, None, Verdict::Up).await;
+
+        for grant in &old {
+            world
+                .end(A, grant, |release| {
+                    release.outcome = OutcomeCode::FAILED;
+                })
+                .await;
+        }
+
+        let health = world.health(0).await;
+        assert_eq!((health.state, health.failures), (KeyState::Ok, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ejected_key_is_tried_at_once_where_no_other_is_left() {
+    on_both(two_keys(), |mut world| async move {
+        world.outcomes(A, 0, 5, OutcomeCode::FAILED).await;
+        assert_eq!(world.acquire(A).await.unwrap().candidate.0, 1);
+
+        world.outcomes(A, 1, 1, OutcomeCode::AUTH_FAILED).await;
+
+        assert_eq!(world.acquire(B).await.unwrap().candidate.0, 0);
+        assert_eq!(world.health(0).await.state, KeyState::Trial);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn half_of_twenty_failures_eject_and_one_percent_never_does() {
     on_both(two_keys(), |mut world| async move {
         for _ in 0..10 {

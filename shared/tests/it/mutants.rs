@@ -404,7 +404,7 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
     (
         "health",
         "the last usable key is ejected",
-        "if has_key and not has_other then",
+        "if is_spared then",
         "if false then",
     ),
     (
@@ -532,6 +532,42 @@ const MUTANTS: &[(&str, &str, &str, &str)] = &[
         "an account without money heals by a list of models",
         "if health[STATE] ~= OK and health[STATE] ~= EXHAUSTED then",
         "if health[STATE] ~= OK then",
+    ),
+    (
+        "health",
+        "an outcome from before the recovery counts",
+        "local is_dated = release[GRANTED_AT] <= health[RECOVERED_AT] and not was_trial",
+        "local is_dated = false",
+    ),
+    (
+        "health",
+        "a named pause is forgotten beside other trouble",
+        "health[OPEN_AT] = math.max(health[OPEN_AT], pool[NOW] + release[RETRY_MS])",
+        "",
+    ),
+    (
+        "health",
+        "the last ejected keys stay out",
+        "health[OPEN_AT] = math.min(health[OPEN_AT], pool[NOW])",
+        "",
+    ),
+    (
+        "judge",
+        "enabling forgets nothing",
+        "row[HEALTH] = false\n  local clean = health_of(row)",
+        "local clean = health",
+    ),
+    (
+        "queue",
+        "a probe joins an exclusive holder",
+        "if model[EXCLUSIVE] and rows[list[1]][IN_USE] > 0 then return nil end",
+        "",
+    ),
+    (
+        "assert",
+        "a trial that goes on is forgotten",
+        "health[STATE], health[TRIAL], health[TRIAL_AT] = TRIED, session, 0",
+        "",
     ),
 ];
 

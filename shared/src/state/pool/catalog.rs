@@ -56,7 +56,7 @@ impl Pool {
         row.windows = declared.windows.iter().filter_map(window).collect();
         row.slots_max = declared.slots_max;
         if is_other_key {
-            row.health = row.health.take().map(|health| health.renewed(now));
+            row.health = Some(row.health.take().unwrap_or_default().renewed(now));
         }
     }
 

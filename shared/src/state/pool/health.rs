@@ -8,7 +8,7 @@ use super::window::WindowState;
 use super::{Pool, RowState};
 use crate::ids::{RowIndex, SessionId};
 use crate::lease::Reported;
-use crate::state::protocol::{OutcomeCode, Release};
+use crate::state::protocol::{Assert, OutcomeCode, Release};
 
 /// Failures in a row that eject (Envoy's `consecutive_5xx`).
 const FAILURES_MAX: u32 = 5;
@@ -159,6 +159,16 @@ impl Health {
         }
     }
 
+    /// The record of a key that an operator vouches for: nothing is held against it.
+    pub(super) fn enabled(&self, now: i64) -> Self {
+        Self {
+            version: self.version + 1,
+            recovered_at: now,
+            counted_since: now,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn set_admin(&mut self, admin: Admin) {
         self.admin = admin;
         self.version += 1;
@@ -176,7 +186,7 @@ impl Health {
         let length = (EJECTION_MS * i64::from(self.ejections)).min(EJECTION_MAX_MS);
         // Spread by ± 10 %, so that keys which fell together do not come back together.
         let percent = 90 + i64::try_from(grants * 7 % 21).unwrap_or(0);
-        self.open_at = now + length * percent / 100;
+        self.open_at = self.open_at.max(now + length * percent / 100);
         self.state = State::Ejected;
         self.version += 1;
         self.failures = 0;
@@ -304,13 +314,18 @@ impl RowState {
 }
 
 impl Pool {
-    /// What the end of a lease says of its key.
+    /// What the end of a lease says of its key, and what its provider reported.
     pub(super) fn observe(&mut self, session: &SessionId, key: RowIndex, release: &Release) {
+        self.note_outcome(session, key, release);
+        let now = self.meta.now;
+        for reported in &release.reported {
+            learn(&mut self.rows[key.position()], now, reported);
+        }
+    }
+
+    fn note_outcome(&mut self, session: &SessionId, key: RowIndex, release: &Release) {
         let now = self.meta.now;
         let row = &mut self.rows[key.position()];
-        for reported in &release.reported {
-            learn(row, now, reported);
-        }
         let (in_use, grants, slots_max) = (row.held, row.grants, row.slots_max);
         let is_silent = matches!(
             release.outcome,
@@ -324,6 +339,15 @@ impl Pool {
         }
         let health = row.health.get_or_insert_default();
         let was_trial = health.end_trial(session, release.granted_at);
+        if release.outcome == OutcomeCode::RATE_LIMITED && release.retry_ms > 0 {
+            // Whatever else is wrong with it: nobody comes back before the provider said so.
+            health.open_at = health.open_at.max(now + i64::from(release.retry_ms));
+        }
+        // What was granted before the key came back tells of what it was then.
+        let is_dated = release.granted_at <= health.recovered_at && !was_trial;
+        if is_silent || is_dated {
+            return;
+        }
         match release.outcome {
             OutcomeCode::SERVED => {
                 health.served_at = now;
@@ -362,35 +386,74 @@ impl Pool {
                     health.throttle(now, release, in_use);
                 }
             }
-            // What was granted before the key came back, or shortly after, may have used the credential that it had.
+            // What was granted shortly after the key came back may have used the credential that it had before.
             OutcomeCode::AUTH_FAILED | OutcomeCode::EXHAUSTED
                 if release.granted_at < health.recovered_at + CREDENTIAL_MS => {}
-            OutcomeCode::AUTH_FAILED => quarantine(health, State::AuthFailed),
-            OutcomeCode::EXHAUSTED => quarantine(health, State::Exhausted),
+            OutcomeCode::AUTH_FAILED => self.quarantine(key, State::AuthFailed),
+            OutcomeCode::EXHAUSTED => self.quarantine(key, State::Exhausted),
             _ => {}
         }
+    }
+
+    fn quarantine(&mut self, key: RowIndex, state: State) {
+        if let Some(health) = &mut self.rows[key.position()].health
+            && health.state != state
+        {
+            health.state = state;
+            health.version += 1;
+            health.trial = None;
+            self.open_the_last(key);
+        }
+    }
+
+    /// A key is of no use any more: where a model is left with ejected keys alone, they are tried at once.
+    pub(super) fn open_the_last(&mut self, key: RowIndex) {
+        let now = self.meta.now;
+        let models: Vec<Vec<RowIndex>> = self.keys_of_models_with(key).collect();
+        for keys in models {
+            if keys.iter().any(|&other| self.is_usable(other)) {
+                continue;
+            }
+            for other in keys {
+                if let Some(health) = &mut self.rows[other.position()].health
+                    && health.admin == Admin::Enabled
+                    && health.state == State::Ejected
+                {
+                    health.open_at = health.open_at.min(now);
+                }
+            }
+        }
+    }
+
+    /// For each model that has `key`: its keys.
+    fn keys_of_models_with(&self, key: RowIndex) -> impl Iterator<Item = Vec<RowIndex>> {
+        self.catalog.models.iter().filter_map(move |model| {
+            let keys = model
+                .candidates
+                .iter()
+                .map(|candidate| self.catalog.candidates[candidate.position()].key);
+            let keys: Vec<RowIndex> = keys.collect();
+            keys.contains(&key).then_some(keys)
+        })
+    }
+
+    /// Whether a model can count on it.
+    fn is_usable(&self, row: RowIndex) -> bool {
+        let health = self.rows[row.position()].health.as_ref();
+        health.is_none_or(|health| {
+            health.admin == Admin::Enabled
+                && health.state == State::Ok
+                && health.open_at <= self.meta.now + SOON_MS
+        })
     }
 
     /// Ejects a key, unless a model would be left without a usable one: failing is better than refusing all.
     pub(super) fn eject(&mut self, key: RowIndex) {
         let now = self.meta.now;
-        let is_usable = |row: RowIndex| {
-            self.rows[row.position()]
-                .health
-                .as_ref()
-                .is_none_or(|health| {
-                    health.admin == Admin::Enabled
-                        && health.state == State::Ok
-                        && health.open_at <= now + SOON_MS
-                })
-        };
-        let is_spared = self.catalog.models.iter().any(|model| {
-            let mut keys = model
-                .candidates
+        let is_spared = self.keys_of_models_with(key).any(|keys| {
+            !keys
                 .iter()
-                .map(|candidate| self.catalog.candidates[candidate.position()].key);
-            keys.clone().any(|other| other == key)
-                && !keys.any(|other| other != key && is_usable(other))
+                .any(|&other| other != key && self.is_usable(other))
         });
         let row = &mut self.rows[key.position()];
         let grants = row.grants;
@@ -418,19 +481,35 @@ impl Pool {
         }
     }
 
+    /// The keys that a lost session was trying, of those that it still holds.
+    pub(super) fn tried_by(&self, assert: &Assert) -> Vec<RowIndex> {
+        let held = assert.leases.iter().filter_map(|lease| {
+            let rows = self.lease_rows(lease.model, lease.candidate, &lease.callers);
+            rows.first().copied()
+        });
+        let is_tried = |key: &RowIndex| {
+            let health = self.rows[key.position()].health.as_ref();
+            health.is_some_and(|health| {
+                health.state == State::Trial && health.trial.as_ref() == Some(&assert.predecessor)
+            })
+        };
+        held.filter(is_tried).collect()
+    }
+
+    /// The trial goes on under another session, and any of its leases at the key ends it.
+    pub(super) fn resume_trial(&mut self, session: &SessionId, key: RowIndex) {
+        if let Some(health) = &mut self.rows[key.position()].health {
+            health.state = State::Trial;
+            health.trial = Some(session.clone());
+            health.trial_at = 0;
+        }
+    }
+
     /// The session that tried a key is gone: somebody else may.
     pub(super) fn abandon_trial(&mut self, session: &SessionId, key: RowIndex) {
         if let Some(health) = &mut self.rows[key.position()].health {
             health.end_trial(session, i64::MAX);
         }
-    }
-}
-
-fn quarantine(health: &mut Health, state: State) {
-    if health.state != state {
-        health.state = state;
-        health.version += 1;
-        health.trial = None;
     }
 }
 

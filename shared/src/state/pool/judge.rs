@@ -52,14 +52,14 @@ impl Pool {
             }
             Verdict::Down if health.state == State::Ok => self.eject(key),
             Verdict::Up | Verdict::Reachable | Verdict::Down => {}
-            Verdict::Enable => {
-                health.recover(now);
-                health.admin = Admin::Enabled;
-                health.throttles = 0;
-                health.slots_learned = 0.0;
+            Verdict::Enable => *health = health.enabled(now),
+            Verdict::Drain | Verdict::Disable => {
+                health.set_admin(match judgement.verdict {
+                    Verdict::Drain => Admin::Drained,
+                    _ => Admin::Disabled,
+                });
+                self.open_the_last(key);
             }
-            Verdict::Drain => health.set_admin(Admin::Drained),
-            Verdict::Disable => health.set_admin(Admin::Disabled),
         }
         // Claims come from sessions; this only serves those that wait already.
         self.admit(&SessionId::from(""), &[]);

@@ -57,7 +57,7 @@ impl Pool {
                 ..JoinReply::default()
             };
         };
-        let is_fenced = step.fence != Fence::NONE && step.fence < leader;
+        let is_fenced = step.fence.is_older_than(leader);
         // The same call again: it has run, and its reply was lost.
         let is_again = step.catalog.as_ref() == Some(&self.catalog);
         let is_stale = (meta.generation, self.catalog.version) != (step.generation, step.base);

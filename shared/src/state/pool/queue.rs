@@ -13,8 +13,8 @@ use crate::catalog::{LimitKind, WindowKind};
 use crate::ids::{RowIndex, SessionId};
 use crate::state::protocol::{Acquire, PurposeCode, RejectCode, TickReply};
 
-/// Leases granted by one pump at most.
-const GRANTS_MAX: usize = 128;
+/// Waiters granted or sent away by one pump at most.
+const HANDLED_MAX: usize = 128;
 /// Waiters of a model that one pump passes over at most.
 const LOOK_AHEAD: usize = 16;
 
@@ -93,8 +93,8 @@ impl Pool {
         pass: &mut Pass,
         reply: &mut TickReply,
     ) {
-        let mut n_granted = 0;
-        while n_granted < GRANTS_MAX {
+        let mut n_handled = 0;
+        while n_handled < HANDLED_MAX {
             let Some((model, head)) = self.best_head(cursors) else {
                 return;
             };
@@ -122,6 +122,7 @@ impl Pool {
                         }
                         _ => {
                             // Its session is gone: nobody is left to be granted anything.
+                            n_handled += 1;
                             self.forget(model, entry);
                             continue;
                         }
@@ -145,7 +146,7 @@ impl Pool {
                 self.pick(model, &waiter, &pass.closed)
             };
             if let Some(position) = picked {
-                n_granted += 1;
+                n_handled += 1;
                 let grant = self.grant(model, position, &owner, (ticket, purpose), &waiter);
                 match &head {
                     Head::Fresh => {
@@ -160,7 +161,7 @@ impl Pool {
                 continue;
             }
 
-            if let Some(code) = self.is_hopeless(model, &waiter) {
+            if let Some(code) = self.never_now(model, &waiter) {
                 let refused = rejected(ticket, code);
                 match &head {
                     Head::Fresh => {
@@ -169,6 +170,7 @@ impl Pool {
                     }
                     // The catalog, or its keys' health, changed under it.
                     Head::Stored(entry) => {
+                        n_handled += 1;
                         self.forget(model, entry);
                         self.post(&owner, |mail| mail.rejected.push(refused));
                     }
@@ -228,6 +230,7 @@ impl Pool {
             .health
             .as_ref()
             .is_some_and(|health| health.state == State::Trial);
+        let is_taken = self.catalog.models[model].exclusive && self.rows[key.position()].held > 0;
         let is_light = fresh.purpose == PurposeCode::LIGHT_PROBE;
         let admits = |row: RowIndex| {
             let row = &self.rows[row.position()];
@@ -239,7 +242,7 @@ impl Pool {
                 && windows.all(|window| window.has_room(window.cost(fresh.waiter.tokens)))
         };
         let rows = self.rows_of(index, &fresh.waiter.callers);
-        (!is_tried && rows.into_iter().all(admits)).then_some(position)
+        (!is_tried && !is_taken && rows.into_iter().all(admits)).then_some(position)
     }
 
     /// The best waiter over all models that are not blocked.

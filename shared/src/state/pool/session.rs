@@ -75,6 +75,7 @@ impl Pool {
         }
         next.meta.tick += 1;
         next.reap_all_expired();
+        let tried = next.tried_by(assert);
         next.reap(&assert.predecessor);
         if next.is_learning() {
             // Somebody remembers an epoch before this one, so others may too.
@@ -91,6 +92,9 @@ impl Pool {
                     *session.held.entry(row).or_insert(0) += i64::from(lease.count);
                 }
             }
+        }
+        for key in tried {
+            next.resume_trial(&assert.session, key);
         }
         for charge in &assert.charges {
             let charged_at = next.meta.now - charge.age_ms;

@@ -165,7 +165,7 @@ impl Pool {
     }
 
     /// Why waiting cannot help as things stand: no candidate is left that time could bring back, or that the claim fits.
-    pub(super) fn is_hopeless(
+    pub(super) fn never_now(
         &self,
         model: usize,
         waiter: &Waiter,

@@ -16,6 +16,14 @@ begin(ARGV[5])
 if redis.call('HGET', META, 'catalog') ~= ARGV[5] then return answer(CATALOG) end
 pool[TICK] = pool[TICK] + 1
 reap_expired()
+-- The keys that the lost session was trying, of those that it still holds.
+local tried = {}
+for _, lease in ipairs(remembered[1]) do
+  local list = lease_rows(load_model(lease[1]), lease[2], lease[3])
+  load_rows(list)
+  local health = list[1] and rows[list[1]][HEALTH]
+  if health and health[STATE] == TRIED and health[TRIAL] == predecessor then tried[#tried + 1] = list[1] end
+end
 reap(predecessor)
 if is_learning() then
   -- Somebody remembers an epoch before this one, so others may too.
@@ -31,6 +39,12 @@ for _, lease in ipairs(remembered[1]) do
     hold(session, index, lease[4])
     touch(index)
   end
+end
+
+for _, index in ipairs(tried) do
+  -- The trial goes on under another session, and any of its leases at the key ends it.
+  local health = rows[index][HEALTH]
+  health[STATE], health[TRIAL], health[TRIAL_AT] = TRIED, session, 0
 end
 
 local IS_DAILY = { [0] = false, false, false, true, true }

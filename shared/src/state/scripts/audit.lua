@@ -5,6 +5,8 @@
 -- differences, unless somebody wrote to the store by hand.
 if not advance() then return cmsgpack.pack({ { NO_EPOCH, 0, 0, 0, 0, 0, 0 }, {} }) end
 if is_fenced(tonumber(ARGV[1])) then return cmsgpack.pack({ head(FENCED), {} }) end
+-- A model came in between the look at the catalog, which says how many queues there are, and this call.
+if #KEYS - QUEUES + 1 < pool[N_MODELS] then return cmsgpack.pack({ head(STALE), {} }) end
 pool[TICK] = pool[TICK] + 1
 local differences = {}
 local function differ(what, index, counted, found)

@@ -10,8 +10,7 @@ end
 
 -- The record of a key that has another credential: nothing is known of it, and what was found of the old one is stale.
 local function renew_health(row)
-  local old = row[HEALTH]
-  if not old then return end
+  local old = health_of(row)
   row[HEALTH] = false
   local health = health_of(row)
   health[ADMIN], health[STATE_VERSION], health[RECOVERED_AT] = old[ADMIN], old[STATE_VERSION] + 1, pool[NOW]

@@ -59,7 +59,7 @@ local function sickness()
     local length = math.min(EJECTION_MS * health[EJECTIONS], EJECTION_MAX_MS)
     -- Spread by a tenth, so that keys which fell together do not come back together.
     local percent = 90 + row[GRANTS] * 7 % 21
-    health[OPEN_AT] = pool[NOW] + math.floor(length * percent / 100)
+    health[OPEN_AT] = math.max(health[OPEN_AT], pool[NOW] + math.floor(length * percent / 100))
     health[STATE], health[STATE_VERSION], health[FAILURES] = EJECTED, health[STATE_VERSION] + 1, 0
     recount(health)
     health[TRIAL] = false
@@ -71,32 +71,64 @@ local function sickness()
       or (health[ADMIN] == 0 and health[STATE] == OK and health[OPEN_AT] <= pool[NOW] + SOON_MS)
   end
 
-  -- Ejects a key, unless a model would be left without a usable one: failing is better than refusing all.
-  local function eject(index)
+  -- Calls `visit` with the keys of each model that has one key, until it answers true; whether it did.
+  local function any_model_with(index, visit)
     for i = 0, pool[N_MODELS] - 1 do
       local model = load_model(i)
-      local has_key, has_other = false, false
-      if model then
-        load_rows(model[ALL_ROWS])
-        for _, key in ipairs(model[KEYS_OF]) do
-          if key == index then
-            has_key = true
-          elseif is_usable(key) then
-            has_other = true
-          end
-        end
+      local has_key = false
+      for _, key in ipairs(model and model[KEYS_OF] or {}) do
+        if key == index then has_key = true end
       end
-      if has_key and not has_other then
-        -- Asked again after as many failures as before: where everything fails, not each of them looks at all models.
-        local health = rows[index][HEALTH]
-        health[FAILURES] = 0
-        recount(health)
-        touch(index)
-        return
+      if has_key then
+        load_rows(model[ALL_ROWS])
+        if visit(model[KEYS_OF]) then return true end
       end
     end
-    take_out(rows[index])
+    return false
+  end
+
+  -- Ejects a key, unless a model would be left without a usable one: failing is better than refusing all.
+  local function eject(index)
+    local is_spared = any_model_with(index, function(keys)
+      for _, key in ipairs(keys) do
+        if key ~= index and is_usable(key) then return false end
+      end
+      return true
+    end)
+    if is_spared then
+      -- Asked again after as many failures as before: where everything fails, not each of them looks at all models.
+      local health = rows[index][HEALTH]
+      health[FAILURES] = 0
+      recount(health)
+    else
+      take_out(rows[index])
+    end
     touch(index)
+  end
+
+  -- A key is of no use any more: where a model is left with ejected keys alone, they are tried at once.
+  local function open_the_last(index)
+    any_model_with(index, function(keys)
+      for _, key in ipairs(keys) do
+        if is_usable(key) then return false end
+      end
+      for _, key in ipairs(keys) do
+        local health = rows[key][HEALTH]
+        if health and health[ADMIN] == 0 and health[STATE] == EJECTED then
+          health[OPEN_AT] = math.min(health[OPEN_AT], pool[NOW])
+          touch(key)
+        end
+      end
+      return false
+    end)
+  end
+
+  local function quarantine(index, state)
+    local health = rows[index][HEALTH]
+    if health[STATE] ~= state then
+      health[STATE], health[STATE_VERSION], health[TRIAL] = state, health[STATE_VERSION] + 1, false
+      open_the_last(index)
+    end
   end
 
   local function throttle(row, release)
@@ -138,7 +170,15 @@ local function sickness()
     end
   end
 
-  sickness_made = { recover = recover, take_out = take_out, eject = eject, throttle = throttle, learn = learn }
+  sickness_made = {
+    recover = recover,
+    take_out = take_out,
+    eject = eject,
+    open_the_last = open_the_last,
+    quarantine = quarantine,
+    throttle = throttle,
+    learn = learn,
+  }
   return sickness_made
 end
 
@@ -169,23 +209,19 @@ local function count_outcome(health, failed)
   health[SEEN], health[FAILED] = health[SEEN] + 1, health[FAILED] + failed
 end
 
-local function quarantine(health, state)
-  if health[STATE] ~= state then
-    health[STATE], health[STATE_VERSION], health[TRIAL] = state, health[STATE_VERSION] + 1, false
-  end
-end
-
--- What the end of a lease says of its key.
-local function observe(session, index, release)
+local function note_outcome(session, index, release)
   local row, outcome = rows[index], release[OUTCOME]
-  if release[REPORTED] then
-    for _, reported in ipairs(release[REPORTED]) do sickness().learn(row, reported) end
-  end
   local is_silent = outcome == UNSENT or outcome == CLIENT_ABORT or outcome == BAD_REQUEST or outcome == PROBED
   if is_silent and not row[HEALTH] then return end
   local health = health_of(row)
   local was_trial = end_trial(health, session, release[GRANTED_AT])
-  if is_silent then return end
+  if outcome == RATE_LIMITED and release[RETRY_MS] > 0 then
+    -- Whatever else is wrong with it: nobody comes back before the provider said so.
+    health[OPEN_AT] = math.max(health[OPEN_AT], pool[NOW] + release[RETRY_MS])
+  end
+  -- What was granted before the key came back tells of what it was then.
+  local is_dated = release[GRANTED_AT] <= health[RECOVERED_AT] and not was_trial
+  if is_silent or is_dated then return end
 
   if outcome == SERVED then
     health[SERVED_AT] = pool[NOW]
@@ -220,12 +256,20 @@ local function observe(session, index, release)
     if was_trial then sickness().recover(health) end
     if health[STATE] == OK then sickness().throttle(row, release) end
   elseif release[GRANTED_AT] < health[RECOVERED_AT] + CREDENTIAL_MS then
-    -- Granted before the key came back, or shortly after: it may have used the credential that it had.
+    -- Granted shortly after the key came back: it may have used the credential that it had before.
     return
   elseif outcome == REFUSED_KEY then
-    quarantine(health, AUTH_FAILED)
+    sickness().quarantine(index, AUTH_FAILED)
   elseif outcome == NO_MONEY then
-    quarantine(health, EXHAUSTED)
+    sickness().quarantine(index, EXHAUSTED)
+  end
+end
+
+-- What the end of a lease says of its key, and what its provider reported.
+local function observe(session, index, release)
+  note_outcome(session, index, release)
+  if release[REPORTED] then
+    for _, reported in ipairs(release[REPORTED]) do sickness().learn(rows[index], reported) end
   end
 end
 

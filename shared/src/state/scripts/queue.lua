@@ -1,5 +1,6 @@
 -- The queue: strict priority, then first come first served, over all models of the pool. Twin: pool/queue.rs.
-local GRANTS_MAX = 128
+-- Waiters granted or sent away by one pump at most.
+local HANDLED_MAX = 128
 
 -- Finds the best waiter of a cursor: `head` from the batch in hand, or `member` from the store, with its `score`.
 -- `is_current` until somebody moves on.
@@ -22,8 +23,8 @@ end
 
 -- Claims are granted, kept in the queue, or refused; old waiters and new claims alike, best first.
 local function pump(session, cursors, grants, rejected)
-  local n_granted = 0
-  while n_granted < GRANTS_MAX do
+  local n_handled = 0
+  while n_handled < HANDLED_MAX do
     local best
     for i = 1, #cursors do
       local cursor = cursors[i]
@@ -46,6 +47,7 @@ local function pump(session, cursors, grants, rejected)
       else
         -- Its session is gone: nobody is left to be granted anything.
         waiting().forget(best.index, member)
+        n_handled = n_handled + 1
         best.is_current, is_known = false, false
       end
     else
@@ -66,7 +68,7 @@ local function pump(session, cursors, grants, rejected)
       local position = not is_caller_blocked and pick(model, waiter)
       best.is_current = false
       if position then
-        n_granted = n_granted + 1
+        n_handled = n_handled + 1
         local granted = grant(model, position, owner, ticket, waiter, purpose)
         if member then
           waiting().forget(best.index, member)
@@ -83,6 +85,7 @@ local function pump(session, cursors, grants, rejected)
           if member then
             -- The catalog, or its keys' health, changed under it.
             waiting().forget(best.index, member)
+            n_handled = n_handled + 1
             local mail = mail_for(owner)
             mail[2][#mail[2] + 1] = refused
           else
@@ -119,6 +122,7 @@ local function admit_probe(session, model, claim)
   if #list == 0 then return nil end
   local health = rows[list[1]][HEALTH]
   if health and health[STATE] == TRIED then return nil end
+  if model[EXCLUSIVE] and rows[list[1]][IN_USE] > 0 then return nil end
   for _, index in ipairs(list) do
     local row = rows[index]
     local slots = slots_now(row)
