@@ -4,6 +4,7 @@ pub(crate) mod admit;
 pub(crate) mod authenticate;
 pub(crate) mod dispatch;
 pub(crate) mod failure;
+pub(crate) mod leak;
 pub(crate) mod problem;
 pub(crate) mod rank;
 pub(crate) mod relay;
@@ -123,17 +124,25 @@ where
 
     let mut admission = Admission::new(pipeline, &fleet, model, &ask, caller, priority);
     let mut lease = admission.admit(report).await?;
-    let mut retry = Retry::new(&pipeline.config, body_len, Instant::now());
+    let mut retry = Retry::new(&pipeline.config, body_len, ask.is_stream(), Instant::now());
+    let deadline = retry.deadline();
     loop {
         report.add_attempt(lease.candidate());
-        let failure = match dispatch(pipeline, &mut lease, call.request_id, call.headers).await {
+        let reply = dispatch(
+            pipeline,
+            &mut lease,
+            call.request_id,
+            call.headers,
+            deadline.into(),
+        );
+        let failure = match reply.await {
             Ok(reply) => return Ok(pipeline.pass_on(&fleet, reply, lease, report)),
             Err(failure) => failure,
         };
         retry.end(lease, failure, Instant::now());
         lease = match admission.again(&mut retry).await {
-            Some(lease) => lease,
-            None => return Err(retry.into_problem()),
+            Some(lease) if Instant::now() < deadline => lease,
+            Some(_) | None => return Err(retry.into_problem()),
         };
     }
 }

@@ -42,7 +42,6 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 pub struct UpstreamClient {
     client: reqwest::Client,
     idle: Duration,
-    total: Duration,
 }
 
 #[derive(Debug, Error)]
@@ -64,6 +63,8 @@ pub struct Attempt<'a> {
     pub client_headers: &'a HeaderMap,
     /// Until the response headers, and then until the first byte of the body.
     pub first_byte: Duration,
+    /// Until the last byte of the body: the whole request's, of which this may not be the first attempt.
+    pub deadline: Instant,
 }
 
 /// Why an attempt got no response.
@@ -148,7 +149,6 @@ impl UpstreamClient {
         Ok(Self {
             client,
             idle: timeouts.idle,
-            total: timeouts.total,
         })
     }
 
@@ -171,10 +171,10 @@ impl UpstreamClient {
             .headers(headers::for_upstream(&attempt)?)
             .body(attempt.body.clone());
 
-        let first_byte = started + attempt.first_byte;
+        let first_byte = attempt.deadline.min(started + attempt.first_byte);
         let response = tokio::time::timeout_at(first_byte, request.send())
             .await
-            .map_err(|_| SendError::Timeout(attempt.first_byte))?
+            .map_err(|_| SendError::Timeout(first_byte.saturating_duration_since(started)))?
             .map_err(SendError::of)?;
 
         if let Some(encoding) = headers::encoding(response.headers()) {
@@ -185,7 +185,7 @@ impl UpstreamClient {
             reply::Deadlines {
                 first_byte,
                 idle: self.idle,
-                total: started + self.total,
+                total: attempt.deadline,
             },
         ))
     }

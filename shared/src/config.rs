@@ -242,7 +242,7 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two chunks of a stream.
     pub idle: Duration,
-    /// Dispatch to last byte.
+    /// First dispatch to last byte, retries included.
     pub total: Duration,
     /// SIGTERM to the end of the last stream.
     pub drain: Duration,

@@ -170,6 +170,11 @@ impl Ask {
             .get_or_init(|| estimate::prompt_tokens(self, tokens))
     }
 
+    /// How many answers the upstream gives, where `overrides` are the model's: `n` to each prompt.
+    pub fn n_choices(&self, overrides: &Map<String, Value>) -> usize {
+        usize::try_from(estimate::n_choices(self, overrides)).unwrap_or(usize::MAX)
+    }
+
     /// The body for an upstream: the client's bytes, with another model name, the overrides in place, and a stream's
     /// usage asked for.
     pub fn for_upstream(&self, upstream_model: &str, overrides: &Map<String, Value>) -> Bytes {

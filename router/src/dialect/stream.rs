@@ -2,6 +2,8 @@
 
 mod chunk;
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 
@@ -23,7 +25,9 @@ pub struct StreamRelay {
     held: BytesMut,
     cursor: Cursor,
     has_content: bool,
-    has_finish_reason: bool,
+    /// How many choices the answer has, and those that came to their end.
+    n_choices: usize,
+    finished: BTreeSet<u64>,
     is_done: bool,
     usage: Option<Usage>,
     /// Events with content; most providers send one token in each.
@@ -55,14 +59,16 @@ enum Fate {
 }
 
 impl StreamRelay {
-    pub fn new(endpoint: Endpoint, keep_usage_chunk: bool) -> Self {
+    /// `n_choices` is the number of answers that were asked for: they come interleaved, and each has an end of its own.
+    pub fn new(endpoint: Endpoint, keep_usage_chunk: bool, n_choices: usize) -> Self {
         Self {
             keep_usage_chunk,
             reader: ChunkReader::new(endpoint),
             held: BytesMut::new(),
             cursor: Cursor::default(),
             has_content: false,
-            has_finish_reason: false,
+            n_choices,
+            finished: BTreeSet::new(),
             is_done: false,
             usage: None,
             n_content_events: 0,
@@ -151,9 +157,10 @@ impl StreamRelay {
         self.has_content
     }
 
-    /// Whether the answer is whole: `[DONE]` or a finish reason was seen. A stream that ends before was cut.
+    /// Whether the answer is whole: `[DONE]` or a finish reason of every choice was seen. A stream that ends before was
+    /// cut.
     pub fn is_finished(&self) -> bool {
-        self.is_done || self.has_finish_reason
+        self.is_done || self.finished.len() >= self.n_choices
     }
 
     /// Whether `[DONE]` was seen: nothing comes after it.
@@ -183,8 +190,8 @@ impl StreamRelay {
         if let Some(error) = self.reader.error(&data) {
             return Fate::Fault(StreamFaultKind::Upstream(Box::new(error)));
         }
-        if self.reader.has_finish_reason(&data) {
-            self.has_finish_reason = true;
+        for choice in self.reader.finished(&data) {
+            self.finished.insert(choice);
             self.has_content = true;
         }
         let n_content_bytes = self.reader.content_len(&data);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dialect::{ReplyFault, StreamRelay, UpstreamError, inspect_reply};
 use crate::pipeline::Pipeline;
@@ -20,6 +20,9 @@ const REPLY_MAX: usize = 128 * 1024 * 1024;
 
 /// Of a refusal's body.
 const REFUSAL_MAX: usize = 64 * 1024;
+
+/// How long a refusal's body may take after its headers: it costs the client time, and somebody else the slot.
+const REFUSAL_TIME: Duration = Duration::from_millis(500);
 
 /// How much of a stream is held back until its first content, and for how long after its first event.
 const HOLD_BYTES_MAX: usize = 1024;
@@ -48,12 +51,13 @@ pub(crate) struct OpenStream {
     pub(crate) head: Bytes,
 }
 
-/// Sends the request to the candidate that `lease` grants.
+/// Sends the request to the candidate that `lease` grants; the answer's last byte has to come by `deadline`.
 pub(crate) async fn dispatch(
     pipeline: &Pipeline,
     lease: &mut HeldLease,
     request_id: &str,
     client_headers: &HeaderMap,
+    deadline: Instant,
 ) -> Result<Reply, Failure> {
     if !lease.is_dispatchable() {
         return Err(Failure::no_answer(FailureClass::LeaseLost));
@@ -61,7 +65,7 @@ pub(crate) async fn dispatch(
     let lost = lease.lost();
     tokio::select! {
         biased;
-        reply = exchange(pipeline, lease, request_id, client_headers) => reply,
+        reply = exchange(pipeline, lease, request_id, client_headers, deadline) => reply,
         () = lost => Err(Failure::lost_midway()),
     }
 }
@@ -71,6 +75,7 @@ async fn exchange(
     lease: &mut HeldLease,
     request_id: &str,
     client_headers: &HeaderMap,
+    deadline: Instant,
 ) -> Result<Reply, Failure> {
     lease.mark_sent();
     let candidate = lease.candidate();
@@ -85,6 +90,7 @@ async fn exchange(
         request_id,
         client_headers,
         first_byte: pipeline.config.timeouts.first_byte,
+        deadline,
     };
     let mut reply = pipeline.upstream.send(attempt).await.map_err(|error| {
         warn(lease, &error.to_string());
@@ -146,7 +152,8 @@ async fn open(mut reply: UpstreamReply, lease: &mut HeldLease) -> Result<OpenStr
         return Err(Failure::of_error(&error, lease));
     }
     let ask = lease.ask();
-    let mut events = StreamRelay::new(ask.endpoint(), ask.wants_usage());
+    let n_choices = ask.n_choices(&lease.model().overrides);
+    let mut events = StreamRelay::new(ask.endpoint(), ask.wants_usage(), n_choices);
     let mut head = BytesMut::new();
     let mut hold_until: Option<Instant> = None;
     loop {
@@ -190,8 +197,11 @@ async fn open(mut reply: UpstreamReply, lease: &mut HeldLease) -> Result<OpenStr
 async fn refusal(reply: UpstreamReply, lease: &HeldLease) -> Failure {
     let status = reply.status;
     let retry_after = reply.retry_after;
-    // Without the body the status has to do.
-    let body = reply.read_all(REFUSAL_MAX).await.unwrap_or_default();
+    // Without the body status and headers have to do.
+    let body = match timeout(REFUSAL_TIME, reply.read_all(REFUSAL_MAX)).await {
+        Ok(body) => body.unwrap_or_default(),
+        Err(_) => Bytes::new(),
+    };
     warn(lease, &format!("status {}", status.as_u16()));
     Failure::refused(status, &body, retry_after, lease)
 }

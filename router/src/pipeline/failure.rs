@@ -7,6 +7,7 @@ use http::StatusCode;
 use shared::lease::Outcome;
 
 use crate::dialect::{ErrorBody, ErrorType, StreamFault, StreamFaultKind, UpstreamError};
+use crate::pipeline::leak;
 use crate::pipeline::problem::{NoAnswer, Problem};
 use crate::pipeline::settle::HeldLease;
 use crate::upstream::{BodyError, Disposition, FailureClass, SendError, classify, classify_error};
@@ -108,7 +109,9 @@ impl Failure {
         lease: &HeldLease,
     ) -> Self {
         let Disposition { class, retry_after } = disposition;
-        let is_leaking = told.as_ref().is_some_and(|body| leaks(body, lease));
+        let is_leaking = told
+            .as_ref()
+            .is_some_and(|body| leak::has_secret_of(body, lease.candidate()));
         let problem = match shown_status(class, status) {
             Some(status) if !is_leaking => Problem::Upstream {
                 status,
@@ -129,6 +132,17 @@ impl Failure {
     /// Whether nothing of the request reached the provider.
     pub(crate) fn is_unsent(&self) -> bool {
         matches!(self.outcome, Outcome::Unsent | Outcome::Unreachable)
+    }
+
+    /// Whether the router itself waited no longer for a request that may have been sent.
+    pub(crate) fn is_out_of_patience(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::NoAnswer {
+                why: NoAnswer::TimedOut,
+                ..
+            }
+        )
     }
 
     /// Of two failed attempts, whose problem to tell the client; the later of two equal ones.
@@ -246,12 +260,6 @@ fn reworded(error: &UpstreamError, class: FailureClass) -> Bytes {
         code: error.code.as_deref(),
     }
     .to_bytes()
-}
-
-/// Whether a text from upstream repeats the credential that it was sent.
-fn leaks(body: &[u8], lease: &HeldLease) -> bool {
-    let secret = lease.candidate().secret.expose().as_bytes();
-    !secret.is_empty() && memchr::memmem::find(body, secret).is_some()
 }
 
 #[cfg(test)]

@@ -31,11 +31,15 @@ const STALE_WAIT: Duration = Duration::from_millis(50);
 pub(crate) struct Retry {
     n_attempts_max: u32,
     deadline: Instant,
+    is_stream: bool,
     /// Whether the body is small enough to be sent again.
     can_replay: bool,
     n_failed: u32,
     was_sent: bool,
     last: Option<FailureClass>,
+    /// A plain answer did not come in time. It comes only with its last word: it would take as long elsewhere, and be
+    /// billed again.
+    is_too_slow: bool,
     /// What to tell the client if nothing helps.
     failure: Option<Failure>,
     /// Providers that were too busy for whichever key, and until when.
@@ -54,14 +58,21 @@ pub(crate) struct Round {
 
 impl Retry {
     /// `first_sent` is the moment of the first dispatch.
-    pub(crate) fn new(config: &Config, body_len: usize, first_sent: Instant) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        body_len: usize,
+        is_stream: bool,
+        first_sent: Instant,
+    ) -> Self {
         Self {
             n_attempts_max: config.retries.max_attempts.get(),
             deadline: first_sent + config.timeouts.total,
+            is_stream,
             can_replay: body_len <= config.retries.replay_max,
             n_failed: 0,
             was_sent: false,
             last: None,
+            is_too_slow: false,
             failure: None,
             quiet: Vec::new(),
             stale: None,
@@ -86,6 +97,7 @@ impl Retry {
         self.n_failed += 1;
         self.was_sent |= !failure.is_unsent();
         self.last = Some(failure.class);
+        self.is_too_slow |= !self.is_stream && failure.is_out_of_patience();
         if failure.is_stale_connection {
             self.stale.get_or_insert(candidate);
         }
@@ -101,6 +113,11 @@ impl Retry {
     /// The cluster has no retry left for this request.
     pub(crate) fn refuse(&mut self) {
         self.is_out_of_budget = true;
+    }
+
+    /// When the last byte of the last attempt has to be there.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// Why the last attempt failed.
@@ -122,7 +139,7 @@ impl Retry {
         let Some(last) = self.last else {
             return Vec::new();
         };
-        let may_be_sent = self.can_replay || !self.was_sent;
+        let may_be_sent = (self.can_replay || !self.was_sent) && !self.is_too_slow;
         if !last.is_retryable() || !may_be_sent || self.n_failed >= self.n_attempts_max {
             return Vec::new();
         }

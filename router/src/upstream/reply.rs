@@ -101,7 +101,7 @@ impl UpstreamReply {
             false => (first_byte, BodyError::FirstByteTimeout),
             true => (Instant::now() + idle, BodyError::IdleTimeout(idle)),
         };
-        let (deadline, error) = match deadline > total {
+        let (deadline, error) = match deadline >= total {
             true => (total, BodyError::TotalTimeout),
             false => (deadline, error),
         };

@@ -122,6 +122,15 @@ fn client() -> UpstreamClient {
 
 /// Sends to `base_url` with short patience.
 async fn send(client: &UpstreamClient, base_url: &str) -> Result<UpstreamReply, SendError> {
+    send_until(client, base_url, Duration::from_secs(10)).await
+}
+
+/// The same, of a request that may take only so long as a whole.
+async fn send_until(
+    client: &UpstreamClient,
+    base_url: &str,
+    total: Duration,
+) -> Result<UpstreamReply, SendError> {
     let client_headers = [
         ("authorization", "Bearer sk-client"),
         ("cookie", "c"),
@@ -142,6 +151,7 @@ async fn send(client: &UpstreamClient, base_url: &str) -> Result<UpstreamReply, 
             request_id: "req-1",
             client_headers: &HeaderMap::from_iter(client_headers),
             first_byte: Duration::from_millis(200),
+            deadline: Instant::now() + total,
         })
         .await
 }
@@ -269,6 +279,23 @@ async fn a_silent_provider_times_out_and_sees_the_hang_up() {
     assert_eq!(error, SendError::Timeout(Duration::from_millis(200)));
     assert!(!error.is_unsent());
     provider.hang_ups.recv().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_attempt_goes_on_after_the_requests_deadline() {
+    let total = Duration::from_millis(150);
+    let silent = Provider::start(Manner::Silence).await;
+    let stalling = Provider::start(Manner::Answer(STREAM_HEAD)).await;
+    let client = client();
+
+    let error = send_until(&client, &base_url(&silent), total).await;
+    let mut reply = send_until(&client, &base_url(&stalling), total)
+        .await
+        .unwrap();
+
+    assert!(matches!(error, Err(SendError::Timeout(after)) if after <= total));
+    let chunk = reply.next_chunk().await.unwrap();
+    assert_eq!(chunk, Err(BodyError::TotalTimeout));
 }
 
 #[tokio::test]

@@ -246,11 +246,11 @@ impl Default for Queue {
 pub(super) struct Timeouts {
     /// To open a connection to the provider.
     pub(super) connect: String,
-    /// From dispatch to the first content byte.
+    /// From dispatch to the first content byte; plain answers have it when they are finished, and are not asked for again.
     pub(super) first_byte: String,
     /// Between two chunks of a stream.
     pub(super) idle: String,
-    /// From dispatch to the last byte.
+    /// From the first dispatch to the last byte, retries included.
     pub(super) total: String,
     /// From SIGTERM to the end of the last stream.
     pub(super) drain: String,

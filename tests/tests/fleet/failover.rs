@@ -46,7 +46,25 @@ async fn a_key_that_fails_before_its_first_byte_is_replaced_by_another() {
     }
     check_fail_over(&fleet, json!({ "error_rate": 1.0, "error_kind": "reset" })).await;
     check_fail_over(&fleet, json!({ "error_rate": 1.0, "error_kind": "html" })).await;
-    check_fail_over(&fleet, json!({ "first_byte": "30s" })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_key_is_replaced_for_a_stream_but_a_slow_plain_answer_is_not_asked_for_twice() {
+    let _machine = alone().await;
+    let settings = json!({ "timeouts": { "first_byte": "500ms" } });
+    let fleet = two_keys(settings).await;
+    let slow = json!({ "first_byte": "30s" });
+    fleet.simulator.behave("first", &slow).await;
+
+    let stream = Request::stream(MODEL).send(fleet.address()).await.unwrap();
+    let plain = Request::chat(MODEL).send(fleet.address()).await.unwrap();
+
+    assert_eq!(stream.status, 200, "{}", stream.text());
+    assert!(stream.is_complete());
+    assert_eq!(plain.status, 503, "{}", plain.text());
+    assert!(plain.text().contains("upstream_timeout"));
+    assert_eq!(fleet.simulator.key("first").await.requests, 2);
+    assert_eq!(fleet.simulator.key("second").await.requests, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ async fn fails_over(behaviour: &'static str, is_stream: bool) {
 #[tokio::test]
 async fn what_another_candidate_may_do_better_goes_round_again() {
     for behaviour in [
-        "refused", "s500", "s429", "s401", "reset", "silent", "html", "error200",
+        "refused", "s500", "s429", "s401", "reset", "html", "error200",
     ] {
         fails_over(behaviour, false).await;
     }

@@ -123,6 +123,76 @@ async fn a_stream_that_breaks_off_is_a_failure_of_its_key_and_is_sent_to_no_othe
     }
 }
 
+#[tokio::test]
+async fn a_stream_of_two_choices_that_breaks_off_after_the_end_of_one_is_broken() {
+    let replica = Replica::start(&["one_of_two", "good"]).await;
+    let two = chat("m", true).replace(r#""stream""#, r#""n":2,"stream""#);
+
+    let one_asked = replica.chat(&chat("m", true)).await;
+    let two_asked = replica.chat(&two).await;
+
+    assert!(one_asked.is_whole);
+    assert!(!two_asked.is_whole);
+    assert!(two_asked.text().contains("stream_interrupted"));
+    assert_eq!(
+        replica.recording.outcomes(2).await,
+        [OutcomeCode::SERVED, OutcomeCode::FAILED]
+    );
+}
+
+#[tokio::test]
+async fn a_plain_answer_that_takes_too_long_is_sent_once_and_harms_its_key() {
+    let replica = Replica::start(&["silent", "good"]).await;
+
+    let received = replica.chat(&chat("m", false)).await;
+
+    assert_eq!(received.status, 503);
+    assert_eq!(received.json()["error"]["code"], "upstream_timeout");
+    assert_eq!(replica.upstream.n_requests("good"), 0);
+    assert_eq!(replica.recording.outcomes(1).await, [OutcomeCode::FAILED]);
+}
+
+#[tokio::test]
+async fn a_refusal_whose_body_does_not_come_is_judged_by_its_status_and_headers() {
+    let replica = Replica::start_with(&["stalled_refusal"], |config| {
+        config.timeouts.first_byte = Duration::from_secs(60);
+        config.timeouts.total = Duration::from_secs(60);
+    })
+    .await;
+
+    // Whoever waited for it would wait longer than this client does.
+    let received = replica.chat(&chat("m", false)).await;
+
+    assert_eq!(received.status, 429);
+    assert_eq!(received.header("retry-after"), Some("7"));
+    let release = replica.recording.releases(1).await.remove(0);
+    assert_eq!(release.outcome, OutcomeCode::RATE_LIMITED);
+    assert_eq!(release.retry_ms, 7_000);
+    until("the upstream sees the abort", async || {
+        replica.upstream.n_aborted() == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_retry_ends_by_the_deadline_of_the_whole_request() {
+    let total = Duration::from_secs(4);
+    let first_byte = Duration::from_secs(2);
+    let replica = Replica::start_with(&["silent", "endless"], |config| {
+        config.timeouts.first_byte = first_byte;
+        config.timeouts.total = total;
+    })
+    .await;
+    let started = Instant::now();
+
+    let received = replica.chat(&chat("m", true)).await;
+
+    assert!(!received.is_whole);
+    assert_eq!(replica.upstream.n_requests("endless"), 1);
+    let took = started.elapsed();
+    assert!(took >= total && took < total + first_byte, "{took:?}");
+}
+
 // faults.md, row 27.
 #[tokio::test]
 async fn a_stream_that_fails_before_its_first_content_is_a_failure_of_its_key_only() {

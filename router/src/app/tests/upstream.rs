@@ -131,6 +131,11 @@ async fn answer(writer: &mut Writer<'_>, behaviour: &str, is_stream: bool) -> bo
     match behaviour {
         "wait" => sleep(Duration::from_secs(60)).await,
         "silent" => sleep(Duration::from_secs(3)).await,
+        "stalled_refusal" => {
+            let head = "HTTP/1.1 429 X\r\nretry-after: 7\r\ncontent-length: 9\r\n\r\n";
+            writer.write_all(head.as_bytes()).await.unwrap();
+            sleep(Duration::from_secs(60)).await;
+        }
         "reset" => {}
         "html" => document(writer, 200, "text/html", "<html></html>").await,
         "empty" => document(writer, 200, JSON, r#"{"choices":[]}"#).await,
@@ -287,6 +292,10 @@ async fn stream(writer: &mut Writer<'_>, behaviour: &str) -> bool {
     }
     match behaviour {
         "cut" => return false,
+        "one_of_two" => {
+            finish(writer, 0).await;
+            return false;
+        }
         "eof" => {
             chunk(writer, "").await;
             return true;
@@ -310,8 +319,7 @@ async fn stream(writer: &mut Writer<'_>, behaviour: &str) -> bool {
         "slow" => sleep(Duration::from_millis(500)).await,
         _ => {}
     }
-    let last = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
-    event(writer, &last.to_string()).await;
+    finish(writer, 0).await;
     let usage = json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}});
     event(writer, &usage.to_string()).await;
     event(writer, "[DONE]").await;
@@ -322,6 +330,11 @@ async fn stream(writer: &mut Writer<'_>, behaviour: &str) -> bool {
 async fn delta(writer: &mut Writer<'_>, delta: Value) {
     let data = json!({"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
     event(writer, &data.to_string()).await;
+}
+
+async fn finish(writer: &mut Writer<'_>, index: u32) {
+    let last = json!({"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]});
+    event(writer, &last.to_string()).await;
 }
 
 async fn event(writer: &mut Writer<'_>, data: &str) {

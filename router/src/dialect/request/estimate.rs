@@ -1,5 +1,6 @@
 //! How many tokens a request may cost, before anyone counted them.
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use shared::units::clamp_tokens;
 
@@ -23,19 +24,16 @@ pub(super) fn tokens(ask: &Ask, tokens: &TokenCounter, overrides: &Map<String, V
     if ask.endpoint == Endpoint::Embeddings {
         return clamp_tokens(prompt);
     }
-    let field = |name: &str| match overrides.get(name) {
-        Some(value) => value.as_i64(),
-        None => ask.field(name).and_then(FieldValue::integer),
-    };
+    let field = |name: &str| integer(ask, name, overrides);
     // LM Studio and llama.cpp take -1 for no limit.
     let limit = |name: &str| field(name).filter(|&limit| limit > 0);
 
     let output = limit("max_completion_tokens")
         .or_else(|| limit("max_tokens"))
         .unwrap_or(OUTPUT_TOKENS_DEFAULT);
-    let n_choices = field("n").max(field("best_of")).unwrap_or(1).max(1);
+    let n_drafts = field("n").max(field("best_of")).unwrap_or(1).max(1);
     let output = output
-        .saturating_mul(n_choices)
+        .saturating_mul(n_drafts)
         .saturating_mul(n_prompts(ask));
     clamp_tokens(prompt.saturating_add(output))
 }
@@ -72,19 +70,33 @@ fn count_strings(ask: &Ask, tokens: &TokenCounter) -> u32 {
     })
 }
 
-/// Completions take several prompts at once, and answer each.
+/// The answers to a request: `n` to each of its prompts.
+pub(super) fn n_choices(ask: &Ask, overrides: &Map<String, Value>) -> i64 {
+    let n = integer(ask, "n", overrides).unwrap_or(1).max(1);
+    n.saturating_mul(n_prompts(ask))
+}
+
+/// A field's whole number, as the upstream will see it.
+fn integer(ask: &Ask, name: &str, overrides: &Map<String, Value>) -> Option<i64> {
+    match overrides.get(name) {
+        Some(value) => value.as_i64(),
+        None => ask.field(name).and_then(FieldValue::integer),
+    }
+}
+
+/// Completions take several prompts at once, and answer each: texts, or lists of token ids.
 fn n_prompts(ask: &Ask) -> i64 {
     if ask.endpoint != Endpoint::Completions {
         return 1;
     }
-    let n_prompts = match ask.object.text.strings.len() {
-        // One list of token ids, or a list of such lists: there are no strings in which a bracket could stand.
-        0 => {
-            let raw = ask.field("prompt").map(FieldValue::raw).unwrap_or_default();
-            let n_lists = raw.iter().filter(|&&byte| byte == b'[').count();
-            n_lists.saturating_sub(1)
-        }
-        n_strings => n_strings,
+    let raw = ask.field("prompt").map(FieldValue::raw).unwrap_or_default();
+    let Some(inside) = raw.strip_prefix(b"[") else {
+        return 1;
     };
-    i64::try_from(n_prompts).unwrap_or(i64::MAX).max(1)
+    if !matches!(inside.trim_ascii_start().first(), Some(b'"' | b'[')) {
+        // One list of token ids.
+        return 1;
+    }
+    let prompts = serde_json::from_slice::<Vec<IgnoredAny>>(raw).unwrap_or_default();
+    i64::try_from(prompts.len()).unwrap_or(i64::MAX).max(1)
 }

@@ -204,6 +204,30 @@ fn an_estimate_is_the_prompt_and_each_choice_at_its_longest() {
     );
 }
 
+#[track_caller]
+fn check_choices(endpoint: Endpoint, fields: &str, forced: Value, expected: usize) {
+    let body = format!("{{\"model\":\"m\",{fields}}}");
+    let ask = Ask::parse(endpoint, Bytes::from(body)).unwrap();
+    assert_eq!(ask.n_choices(&overrides(forced)), expected, "{fields}");
+}
+
+#[test]
+fn every_prompt_gets_as_many_choices_as_were_asked_for() {
+    use Endpoint::{ChatCompletions, Completions};
+    let chat = |fields, forced, expected| check_choices(ChatCompletions, fields, forced, expected);
+    let check = |fields, expected| check_choices(Completions, fields, json!({}), expected);
+
+    chat(r#""messages":[{},{}]"#, json!({}), 1);
+    chat(r#""messages":[],"n":3"#, json!({}), 3);
+    chat(r#""messages":[],"n":3"#, json!({"n": 2}), 2);
+    chat(r#""messages":[],"n":null"#, json!({}), 1);
+    check(r#""prompt":"[a]","n":2"#, 2);
+    check(r#""prompt":[ "a", "", "[" ],"n":2"#, 6);
+    check(r#""prompt":[1,2,3],"best_of":4"#, 1);
+    check(r#""prompt":[[1,2,3],[4]],"n":2"#, 4);
+    check(r#""prompt":[]"#, 1);
+}
+
 #[test]
 fn an_estimate_stays_in_range() {
     let fields = r#""messages":[],"max_tokens":99999999999999999999,"n":9223372036854775807"#;

@@ -4,6 +4,7 @@
 
 use memchr::memmem::Finder;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -73,6 +74,17 @@ struct GroqExtension<'a> {
     usage: Option<&'a RawValue>,
 }
 
+#[derive(Default, Deserialize)]
+struct ChoicesChunk {
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    index: Option<u64>,
+    finish_reason: Option<IgnoredAny>,
+}
+
 impl ChunkReader {
     pub(super) fn new(endpoint: Endpoint) -> Self {
         let content = match endpoint {
@@ -98,8 +110,20 @@ impl ChunkReader {
             .or_else(|| UpstreamError::of_error(chunk.get("x_groq")?.get("error")?))
     }
 
-    pub(super) fn has_finish_reason(&self, data: &[u8]) -> bool {
-        self.finish_reason.is_set(data)
+    /// The choices that the chunk finishes, by index.
+    pub(super) fn finished(&self, data: &[u8]) -> Vec<u64> {
+        if !self.finish_reason.is_set(data) {
+            return Vec::new();
+        }
+        let chunk: ChoicesChunk = serde_json::from_slice(data).unwrap_or_default();
+        let finished = chunk
+            .choices
+            .into_iter()
+            .filter(|choice| choice.finish_reason.is_some());
+        // Whoever leaves it out has one choice.
+        finished
+            .map(|choice| choice.index.unwrap_or_default())
+            .collect()
     }
 
     /// Bytes of output in the chunk, as they are written.

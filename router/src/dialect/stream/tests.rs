@@ -47,7 +47,7 @@ fn recorded(name: &str) -> &'static [u8] {
 }
 
 fn chat(keep_usage_chunk: bool) -> StreamRelay {
-    StreamRelay::new(Endpoint::ChatCompletions, keep_usage_chunk)
+    StreamRelay::new(Endpoint::ChatCompletions, keep_usage_chunk, 1)
 }
 
 /// What a relay put out, and what it knows at the end.
@@ -234,9 +234,42 @@ fn a_stream_is_finished_only_by_a_mark_of_its_end() {
 }
 
 #[track_caller]
+fn check_finished(n_choices: usize, chunks: &[&str], expected: bool) {
+    let events: String = chunks
+        .iter()
+        .map(|chunk| format!("data: {chunk}\n\n"))
+        .collect();
+    let relayed = relay(
+        StreamRelay::new(Endpoint::ChatCompletions, false, n_choices),
+        [events.as_bytes()],
+    );
+    assert_eq!(relayed.is_finished, expected, "{n_choices}: {chunks:?}");
+}
+
+#[test]
+fn a_stream_of_several_choices_is_finished_by_the_last_of_them() {
+    let first = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    let second = r#"{"choices":[{"index":1,"delta":{},"finish_reason":"length"}]}"#;
+    let both =
+        r#"{"choices":[{"index":1,"finish_reason":"stop"},{"index":0,"finish_reason":"stop"}]}"#;
+    let neither = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#;
+    let without_index = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+
+    check_finished(1, &[first], true);
+    check_finished(1, &[neither], false);
+    check_finished(1, &[without_index], true);
+    check_finished(2, &[first], false);
+    check_finished(2, &[first, neither, first], false);
+    check_finished(2, &[first, second], true);
+    check_finished(2, &[both], true);
+    check_finished(3, &[both], false);
+    check_finished(3, &[first, "[DONE]"], true);
+}
+
+#[track_caller]
 fn check_content(endpoint: Endpoint, chunk: &str, expected: bool) {
     let event = format!("data: {chunk}\n\n");
-    let relayed = relay(StreamRelay::new(endpoint, false), [event.as_bytes()]);
+    let relayed = relay(StreamRelay::new(endpoint, false, 1), [event.as_bytes()]);
     assert_eq!(relayed.has_content, expected, "{chunk}");
 }
 

@@ -19,15 +19,15 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with_body(1024)
+        Self::with(1024, false)
     }
 
-    fn with_body(body_len: usize) -> Self {
+    fn with(body_len: usize, is_stream: bool) -> Self {
         let config = config();
         let start = Instant::now();
         Self {
             model: Arc::clone(fleet(&config).model("gpt").unwrap()),
-            retry: Retry::new(&config, body_len, start),
+            retry: Retry::new(&config, body_len, is_stream, start),
             config,
             start,
             tried: Vec::new(),
@@ -137,7 +137,7 @@ fn a_stale_connection_earns_its_candidate_one_more_attempt_after_all_others() {
 fn a_connection_that_is_stale_twice_is_none() {
     let mut world = World::new();
     world.config.retries.max_attempts = 9.try_into().unwrap();
-    world.retry = Retry::new(&world.config, 0, world.start);
+    world.retry = Retry::new(&world.config, 0, false, world.start);
 
     world.fails(0, stale());
     world.fails(0, stale());
@@ -155,10 +155,32 @@ fn the_requests_own_fault_is_not_tried_again() {
 }
 
 #[test]
+fn a_plain_answer_that_takes_too_long_is_not_asked_for_again() {
+    let is_tried_again = |is_stream, failure| {
+        let mut world = World::with(0, is_stream);
+        world.fails(0, failure);
+        !world.rounds().is_empty()
+    };
+    let late = || Failure::unanswered(&SendError::Timeout(SECOND), SECOND);
+    let mut told = failure(FailureClass::TimedOut);
+    told.problem = Problem::Upstream {
+        status: http::StatusCode::REQUEST_TIMEOUT,
+        body: None,
+        retry_after: None,
+        is_final: false,
+    };
+
+    assert!(!is_tried_again(false, late()));
+    assert!(is_tried_again(true, late()));
+    // The provider itself gave up, before it began or after: another may not.
+    assert!(is_tried_again(false, told));
+}
+
+#[test]
 fn attempts_end_at_the_configured_number() {
     let mut world = World::new();
     world.config.retries.max_attempts = 2.try_into().unwrap();
-    world.retry = Retry::new(&world.config, 0, world.start);
+    world.retry = Retry::new(&world.config, 0, false, world.start);
 
     world.fails(0, failure(FailureClass::ServerError));
     let after_one = world.rounds().len();
@@ -181,7 +203,7 @@ fn nothing_is_tried_after_the_deadline() {
 
 #[test]
 fn a_large_body_is_sent_only_once_and_one_that_was_not_sent_is_not_sent_yet() {
-    let mut world = World::with_body(1025);
+    let mut world = World::with(1025, false);
 
     world.fails(0, failure(FailureClass::Unreachable));
     let unsent = world.order();
