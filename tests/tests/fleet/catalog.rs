@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tests::client::Request;
 use tests::figures::{alone, figure};
-use tests::fleet::{Fleet, MODEL, Setup};
+use tests::fleet::{Coordinator, Fleet, MODEL, Replica, Setup};
 use tests::ingress::Ingress;
 use tests::load::assert_all_served;
 use tests::oracle::in_flight_max;
@@ -172,8 +172,8 @@ fn vary(config: &mut Value, change: u32) {
 }
 
 fn files(fleet: &Fleet) -> Vec<&Path> {
-    let replicas = fleet.replicas.iter().map(|replica| replica.config());
-    let coordinators = fleet.coordinators.iter().map(|it| it.config());
+    let replicas = fleet.replicas.iter().map(Replica::config);
+    let coordinators = fleet.coordinators.iter().map(Coordinator::config);
     replicas.chain(coordinators).collect()
 }
 
