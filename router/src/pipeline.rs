@@ -127,7 +127,7 @@ where
     loop {
         report.add_attempt(lease.candidate());
         let failure = match dispatch(pipeline, &mut lease, call.request_id, call.headers).await {
-            Ok(reply) => return Ok(pipeline.pass_on(&fleet, reply, lease, report)),
+            Ok(reply) => return Ok(pipeline.pass_on(admission.fleet(), reply, lease, report)),
             Err(failure) => failure,
         };
         retry.end(lease, failure, Instant::now());
