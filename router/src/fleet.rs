@@ -1,7 +1,8 @@
 //! This replica's immutable snapshot of what it may serve, to whom, and with which credentials.
 //!
 //! It is the configuration file ∩ the store's catalog: names and secrets come from the file, indexes from the catalog.
-//! A request sees one snapshot from start to end; another catalog makes another snapshot.
+//! A request sees one snapshot from start to end; another catalog makes another snapshot. Where a changed file declares
+//! what the catalog does not have yet, what was served before goes on to be served.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -39,14 +40,14 @@ pub(crate) struct FleetModel {
     pub(crate) is_exclusive: bool,
     /// Request fields that are forced.
     pub(crate) overrides: Map<String, Value>,
-    /// In configuration order.
+    /// In configuration order; empty where the catalog knows none of those that this replica can call.
     pub(crate) candidates: Vec<FleetCandidate>,
     /// Whether the catalog knows candidates of this model that this replica has no credential for.
     pub(crate) is_partial: bool,
 }
 
 /// (upstream, key), with what it takes to call it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FleetCandidate {
     pub(crate) index: CandidateIndex,
     pub(crate) provider: Arc<FleetProvider>,
@@ -56,6 +57,8 @@ pub(crate) struct FleetCandidate {
     pub(crate) label: Arc<str>,
     /// The provider's name for the model.
     pub(crate) upstream_model: String,
+    /// Whether the key serves no other upstream model: most providers report their limits by model.
+    pub(crate) is_only_model: bool,
 }
 
 #[derive(Debug)]
@@ -75,12 +78,13 @@ pub(crate) struct Caller {
     pub(crate) priority: Priority,
     /// `None` allows all.
     models: Option<Vec<ModelName>>,
-    /// Its own limited scopes.
-    pub(crate) rows: Vec<RowIndex>,
+    /// Its own limited scopes; `None` while the catalog does not have them, and nothing can be counted.
+    pub(crate) rows: Option<Vec<RowIndex>>,
 }
 
 impl Fleet {
-    pub(crate) fn build(config: &Config, catalog: Arc<Catalog>) -> Self {
+    /// `previous` is what was served until now.
+    pub(crate) fn build(config: &Config, catalog: Arc<Catalog>, previous: Option<&Self>) -> Self {
         let indexes = Indexes::of(&catalog);
         let providers: HashMap<&str, Arc<FleetProvider>> = config
             .providers
@@ -98,29 +102,32 @@ impl Fleet {
         let mut models = HashMap::new();
         let mut listing = Vec::new();
         for model in &config.models {
-            let Some(built) = build_model(config, &catalog, &indexes, &providers, model) else {
-                tracing::warn!(model = %model.name, "Model `{}` is in this replica's file, not in the cluster's catalog", model.name);
-                continue;
-            };
-            let built = Arc::new(built);
+            let built = build_model(config, &catalog, &indexes, &providers, model).map(Arc::new);
+            let is_served = built
+                .as_ref()
+                .is_some_and(|built| !built.candidates.is_empty());
             for name in std::iter::once(&model.name).chain(&model.aliases) {
-                models.insert(name.clone(), Arc::clone(&built));
-                listing.push((name.clone(), Arc::clone(&built)));
+                let kept = previous
+                    .filter(|_| !is_served)
+                    .and_then(|previous| previous.model(name.as_str()))
+                    .and_then(|previous| keep_model(config, &catalog, &indexes, previous));
+                let Some(served) = kept.map(Arc::new).or_else(|| built.clone()) else {
+                    tracing::warn!(model = %name, "Model `{name}` is in this replica's file, not in the cluster's catalog");
+                    continue;
+                };
+                models.insert(name.clone(), Arc::clone(&served));
+                listing.push((name.clone(), served));
             }
         }
 
         let callers: HashMap<Digest, Arc<Caller>> = config
             .client_keys
             .iter()
-            .filter(|key| {
-                // Served, it would be served without its limits.
-                let is_counted = key.limits.is_unlimited() || indexes.client_key_rows.contains_key(key.name.as_str());
-                if !is_counted {
-                    tracing::warn!(client_key = %key.name, "Client key `{}` is left out: its limits are not in the cluster's catalog", key.name);
-                }
-                is_counted
+            .map(|key| {
+                let previous = previous.and_then(|previous| previous.caller_named(Some(&key.name)));
+                let caller = Caller::build(key, &indexes, previous.map(Arc::as_ref));
+                (key.digest, Arc::new(caller))
             })
-            .map(|key| (key.digest, Arc::new(Caller::build(key, &indexes))))
             .collect();
         let anonymous = config
             .client_keys
@@ -167,6 +174,12 @@ impl Fleet {
     pub(crate) fn anonymous(&self) -> Option<&Arc<Caller>> {
         self.anonymous.as_ref()
     }
+
+    /// The caller of this name, `None` being everybody's: looks through all, and asks for no token.
+    pub(crate) fn caller_named(&self, name: Option<&ClientKeyName>) -> Option<&Arc<Caller>> {
+        let mut callers = self.callers.values().chain(&self.anonymous);
+        callers.find(|caller| caller.name.as_ref() == name)
+    }
 }
 
 impl FleetModel {
@@ -179,20 +192,31 @@ impl FleetModel {
 }
 
 impl Caller {
-    fn build(key: &ClientKey, indexes: &Indexes<'_>) -> Self {
+    fn build(key: &ClientKey, indexes: &Indexes<'_>, previous: Option<&Self>) -> Self {
+        let is_unlimited = key.limits.is_unlimited();
+        let row = indexes
+            .client_key_rows
+            .get(key.name.as_str())
+            // Limits that the cluster no longer has hold for whoever still reads them in its file.
+            .filter(|(_, is_retired)| !is_retired || !is_unlimited);
+        let was_unlimited = previous
+            .and_then(|previous| previous.rows.as_ref())
+            .is_some_and(Vec::is_empty);
+        let rows = match row {
+            Some((index, _)) => Some(vec![*index]),
+            // Its first limits begin when they are published.
+            None if is_unlimited || was_unlimited => Some(Vec::new()),
+            None => {
+                tracing::warn!(client_key = %key.name, "Client key `{}` is refused: its limits are not in the cluster's catalog", key.name);
+                None
+            }
+        };
         Self {
             name: Some(key.name.clone()),
             team: key.team.clone(),
             priority: key.priority,
             models: key.models.clone(),
-            rows: indexes
-                .client_key_rows
-                .get(key.name.as_str())
-                // Limits that the cluster no longer has hold for whoever still reads them in its file.
-                .filter(|(_, is_retired)| !is_retired || !key.limits.is_unlimited())
-                .map(|(index, _)| *index)
-                .into_iter()
-                .collect(),
+            rows,
         }
     }
 
@@ -202,7 +226,7 @@ impl Caller {
             team: None,
             priority: Priority::DEFAULT,
             models: None,
-            rows: Vec::new(),
+            rows: Some(Vec::new()),
         }
     }
 
@@ -275,10 +299,7 @@ fn build_model(
             continue;
         };
         for key in &provider.keys {
-            let name = format!(
-                "{}/{provider_name}/{}/{}",
-                model.name, upstream.model, key.name
-            );
+            let name = candidate_name(&model.name, &provider.name, &upstream.model, &key.name);
             let Some(candidate) = indexes.candidates.get(name.as_str()) else {
                 tracing::warn!(
                     candidate = name,
@@ -293,27 +314,72 @@ fn build_model(
                 secret: key.secret.clone(),
                 label: format!("{provider_name}/{}", key.name).into(),
                 upstream_model: upstream.model.clone(),
+                is_only_model: is_only_model(config, &provider.name, &upstream.model),
             });
         }
     }
-    if candidates.is_empty() {
-        // An empty list would allow all of the catalog's.
+    let declared = &catalog.models.get(index.position())?.candidates;
+    if declared.is_empty() {
+        // The cluster has it no more.
         return None;
     }
-    let declared = catalog.models.get(index.position())?;
-    let is_partial = declared.candidates.iter().any(|declared| {
-        candidates
-            .iter()
-            .all(|candidate| candidate.index != *declared)
-    });
     Some(FleetModel {
         index,
         name: model.name.clone(),
         is_exclusive: model.exclusive,
         overrides: model.overrides.clone(),
+        is_partial: is_partial(declared, &candidates),
         candidates,
-        is_partial,
     })
+}
+
+/// What was served of a model until now, as far as the catalog still has it.
+fn keep_model(
+    config: &Config,
+    catalog: &Catalog,
+    indexes: &Indexes<'_>,
+    previous: &FleetModel,
+) -> Option<FleetModel> {
+    let index = *indexes.models.get(previous.name.as_str())?;
+    let known = previous.candidates.iter().filter_map(|candidate| {
+        let (provider, upstream_model) = (&candidate.provider.name, &candidate.upstream_model);
+        let name = candidate_name(&previous.name, provider, upstream_model, &candidate.key);
+        Some(FleetCandidate {
+            index: *indexes.candidates.get(name.as_str())?,
+            is_only_model: is_only_model(config, provider, upstream_model),
+            ..candidate.clone()
+        })
+    });
+    let candidates: Vec<_> = known.collect();
+    let declared = &catalog.models.get(index.position())?.candidates;
+    (!candidates.is_empty()).then(|| FleetModel {
+        index,
+        name: previous.name.clone(),
+        is_exclusive: previous.is_exclusive,
+        overrides: previous.overrides.clone(),
+        is_partial: is_partial(declared, &candidates),
+        candidates,
+    })
+}
+
+fn candidate_name(
+    model: &ModelName,
+    provider: &ProviderName,
+    upstream_model: &str,
+    key: &KeyName,
+) -> String {
+    format!("{model}/{provider}/{upstream_model}/{key}")
+}
+
+fn is_partial(declared: &[CandidateIndex], candidates: &[FleetCandidate]) -> bool {
+    let is_known = |index: &CandidateIndex| candidates.iter().any(|known| known.index == *index);
+    !declared.iter().all(is_known)
+}
+
+/// Whether no model of the file uses another upstream model of this provider, all of whose keys serve all of them.
+fn is_only_model(config: &Config, provider: &ProviderName, upstream_model: &str) -> bool {
+    let mut upstreams = config.models.iter().flat_map(|model| &model.upstreams);
+    upstreams.all(|other| other.provider != *provider || other.model == upstream_model)
 }
 
 /// The snapshot that new requests take.
@@ -330,7 +396,7 @@ struct Current {
 
 impl CurrentFleet {
     pub(crate) fn new(config: Arc<Config>, catalog: Arc<Catalog>) -> Self {
-        let fleet = Arc::new(Fleet::build(&config, catalog));
+        let fleet = Arc::new(Fleet::build(&config, catalog, None));
         Self {
             current: RwLock::new(Current { config, fleet }),
         }
@@ -349,7 +415,9 @@ impl CurrentFleet {
         let is_older = catalog.version < current.fleet.catalog.version
             && current.fleet.catalog.succeeds(catalog);
         if !is_older && !Arc::ptr_eq(&current.fleet.catalog, catalog) {
-            current.fleet = Arc::new(Fleet::build(&current.config, Arc::clone(catalog)));
+            let previous = Some(&*current.fleet);
+            let fleet = Fleet::build(&current.config, Arc::clone(catalog), previous);
+            current.fleet = Arc::new(fleet);
         }
         Arc::clone(&current.fleet)
     }
@@ -359,7 +427,7 @@ impl CurrentFleet {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let catalog = Arc::clone(&current.fleet.catalog);
         *current = Current {
-            fleet: Arc::new(Fleet::build(&config, catalog)),
+            fleet: Arc::new(Fleet::build(&config, catalog, Some(&current.fleet))),
             config,
         };
     }

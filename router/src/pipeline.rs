@@ -136,7 +136,7 @@ where
             deadline.into(),
         );
         let failure = match reply.await {
-            Ok(reply) => return Ok(pipeline.pass_on(&fleet, reply, lease, report)),
+            Ok(reply) => return Ok(pipeline.pass_on(admission.fleet(), reply, lease, report)),
             Err(failure) => failure,
         };
         retry.end(lease, failure, Instant::now());

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod client;
+mod data_loss;
 mod draining;
 mod failing;
 mod limits;

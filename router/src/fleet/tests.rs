@@ -122,7 +122,7 @@ pub(crate) fn config() -> Config {
 }
 
 pub(crate) fn fleet(config: &Config) -> Fleet {
-    Fleet::build(config, Arc::new(Catalog::declare(config)))
+    Fleet::build(config, Arc::new(Catalog::declare(config)), None)
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_limited_client_key_brings_its_row() {
 
     let caller = fleet.caller(&Sha256::digest(TOKEN).into()).unwrap();
 
-    let [row] = caller.rows[..] else {
+    let Some([row]) = caller.rows.as_deref() else {
         panic!("{:?}", caller.rows);
     };
     let row = &fleet.catalog().rows[row.position()];
@@ -167,7 +167,7 @@ fn a_model_that_the_cluster_does_not_know_is_left_out() {
     let mut older = config.clone();
     older.models.remove(0);
 
-    let fleet = Fleet::build(&config, Arc::new(Catalog::declare(&older)));
+    let fleet = Fleet::build(&config, Arc::new(Catalog::declare(&older)), None);
 
     assert!(fleet.model("gpt").is_none());
     assert!(fleet.model("secret").is_some());
@@ -209,7 +209,7 @@ fn of_several_candidates_of_one_name_the_one_in_force_is_served() {
     after.providers[0].limits.concurrency = Some(3);
     let first = Catalog::declare(&before);
 
-    let fleet = Fleet::build(&after, Arc::new(Catalog::succeed(&after, &first)));
+    let fleet = Fleet::build(&after, Arc::new(Catalog::succeed(&after, &first)), None);
 
     let model = fleet.model("gpt").unwrap();
     let served: Vec<_> = model.candidates.iter().map(|it| it.index).collect();
@@ -232,12 +232,103 @@ fn limits_that_the_cluster_dropped_hold_for_whoever_still_declares_them() {
     after.client_keys[0].limits = Limits::default();
     let catalog = Arc::new(Catalog::succeed(&after, &Catalog::declare(&before)));
     let rows = |config: &Config| {
-        let fleet = Fleet::build(config, Arc::clone(&catalog));
+        let fleet = Fleet::build(config, Arc::clone(&catalog), None);
         let caller = fleet.caller(&Sha256::digest(TOKEN).into()).unwrap();
-        caller.rows.len()
+        caller.rows.as_ref().unwrap().len()
     };
 
     assert_eq!((rows(&before), rows(&after)), (1, 0));
+}
+
+/// The snapshots after the file became `after`, and after that was published.
+fn file_first(before: &Config, after: &Config) -> (Fleet, Fleet) {
+    let first = fleet(before);
+    let read = Fleet::build(after, Arc::clone(first.catalog()), Some(&first));
+    let catalog = Catalog::succeed(after, first.catalog());
+    let published = Fleet::build(after, Arc::new(catalog), Some(&read));
+    (read, published)
+}
+
+#[test]
+fn a_client_keys_first_limits_hold_from_when_they_are_published() {
+    let after = config();
+    let mut before = after.clone();
+    before.client_keys[0].limits = Limits::default();
+    let rows = |fleet: &Fleet| {
+        let caller = fleet.caller(&Sha256::digest(TOKEN).into()).unwrap();
+        caller.rows.as_ref().map(Vec::len)
+    };
+
+    let (read, published) = file_first(&before, &after);
+
+    assert_eq!((rows(&read), rows(&published)), (Some(0), Some(1)));
+    // Nobody knows of an earlier time without limits.
+    let catalog = Arc::clone(fleet(&before).catalog());
+    let started = Fleet::build(&after, Arc::clone(&catalog), None);
+    assert_eq!(rows(&started), None);
+    // The store lost its data, and was given a catalog without the limits that held.
+    assert_eq!(rows(&Fleet::build(&after, catalog, Some(&published))), None);
+}
+
+#[test]
+fn a_model_whose_upstreams_are_replaced_keeps_them_until_the_new_ones_are_published() {
+    let mut before = config();
+    before.models[0].upstreams.truncate(1);
+    let mut renamed = before.clone();
+    renamed.models[0].upstreams[0].model = "newer".to_owned();
+    let mut replaced = before.clone();
+    replaced.models[0].upstreams = config().models[0].upstreams.split_off(1);
+    replaced.providers.remove(0);
+    replaced.models.remove(1);
+    let served = |fleet: &Fleet, name: &str| -> Vec<String> {
+        let candidates = &fleet.model(name).unwrap().candidates;
+        let names = candidates.iter();
+        names
+            .map(|it| format!("{} {}", it.label, it.upstream_model))
+            .collect()
+    };
+    let old = ["azure/eu-1 real", "azure/eu-2 real"];
+
+    let (read, published) = file_first(&before, &renamed);
+    assert_eq!(served(&read, "large"), old);
+    let new = ["azure/eu-1 newer", "azure/eu-2 newer"];
+    assert_eq!(served(&published, "large"), new);
+
+    let (read, published) = file_first(&before, &replaced);
+    assert_eq!(served(&read, "gpt"), old);
+    assert!(read.model("secret").is_none());
+    assert_eq!(served(&published, "gpt"), ["openai/main real"]);
+
+    // The leader was first: the catalog has the model, and nothing of it that this file knows.
+    let behind = Fleet::build(&before, Arc::clone(published.catalog()), Some(&read));
+    assert!(served(&behind, "gpt").is_empty());
+}
+
+#[test]
+fn a_model_goes_on_under_the_alias_that_its_new_name_left_it() {
+    let before = config();
+    let mut after = before.clone();
+    after.models[0].name = "gpt-next".into();
+    after.models[0].aliases = vec!["gpt".into()];
+    let name = |fleet: &Fleet| fleet.model("gpt").map(|model| model.name.clone());
+
+    let (read, published) = file_first(&before, &after);
+
+    assert_eq!(name(&read), Some("gpt".into()));
+    assert_eq!(name(&published), Some("gpt-next".into()));
+    assert!(read.model("large").is_none());
+}
+
+#[test]
+fn a_key_that_serves_several_upstream_models_is_told_apart() {
+    let mut config = config();
+    config.models[1].upstreams[0].model = "other".to_owned();
+
+    let fleet = fleet(&config);
+
+    let candidates = &fleet.model("gpt").unwrap().candidates;
+    let is_only_model: Vec<_> = candidates.iter().map(|it| it.is_only_model).collect();
+    assert_eq!(is_only_model, [false, false, true]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shared::catalog::{LimitKind, WindowKind};
+use shared::catalog::{Catalog, LimitKind, WindowKind};
 use shared::ids::{CandidateIndex, RowIndex};
 use shared::lease::{Claim, Outcome, Purpose, Refusal, RefusalReason, Settlement};
 use shared::state::session::Lease;
@@ -25,13 +25,20 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// How often one request follows a catalog that moves while it waits.
 const CATALOG_MOVES_MAX: usize = 4;
 
+/// How long a request waits where file and catalog have nothing in common: files are read once a second.
+const FILE_PATIENCE: Duration = Duration::from_millis(2_500);
+const FILE_POLL: Duration = Duration::from_millis(50);
+
 /// One request's admissions: the first may queue, those of fail-over attempts are granted at once or not at all.
 pub(crate) struct Admission<'a> {
     pipeline: &'a Pipeline,
     fleet: Arc<Fleet>,
     model: Arc<FleetModel>,
     ask: &'a Arc<Ask>,
+    caller: &'a Caller,
     claim: Claim,
+    /// Whether the claim names all that counts the caller.
+    is_counted: bool,
     tried: Vec<CandidateIndex>,
 }
 
@@ -41,14 +48,14 @@ impl<'a> Admission<'a> {
         fleet: &Arc<Fleet>,
         model: &Arc<FleetModel>,
         ask: &'a Arc<Ask>,
-        caller: &Caller,
+        caller: &'a Caller,
         priority: Priority,
     ) -> Self {
         let claim = Claim {
             model: model.index,
             priority,
             tokens: ask.estimate(&pipeline.counter, &model.overrides),
-            callers: caller.rows.clone(),
+            callers: caller.rows.clone().unwrap_or_default(),
             allow: rank::first_choice(model),
             no_queue: false,
             purpose: Purpose::Request,
@@ -58,9 +65,16 @@ impl<'a> Admission<'a> {
             fleet: Arc::clone(fleet),
             model: Arc::clone(model),
             ask,
+            caller,
             claim,
+            is_counted: caller.rows.is_some(),
             tried: Vec::new(),
         }
+    }
+
+    /// The snapshot that its leases speak of.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
     /// Asks for the lease of a first attempt; may wait in the queue.
@@ -69,33 +83,49 @@ impl<'a> Admission<'a> {
         let lease = self.first().await;
         report.set_queued(started.elapsed());
         match lease {
-            Ok(lease) => self.hold(lease),
+            Ok(lease) => self.hold(lease).ok_or(Problem::Internal),
             Err(refusal) => Err(self.refused(refusal)),
         }
     }
 
     /// Asks in the queue, and again where the catalog moved under the claim.
     async fn first(&mut self) -> Result<Lease, Refusal> {
+        let deadline = Instant::now() + self.pipeline.config.queue.timeout;
+        let mut file_deadline = None;
         self.follow_catalog();
-        for _ in 0..CATALOG_MOVES_MAX {
-            let answered = self.in_queue().await;
-            let is_dated = match &answered {
-                Ok(lease) => self.model.position(lease.candidate()).is_none(),
-                // What was allowed may be gone, and others come in its place.
-                Err(refusal) => refusal.reason == RefusalReason::Unavailable,
-            };
-            if !is_dated || !self.follow_catalog() {
-                return answered;
-            }
-            if let Ok(lease) = answered {
-                if self.model.position(lease.candidate()).is_some() {
-                    return Ok(lease);
+        for _ in 0..=CATALOG_MOVES_MAX {
+            while !self.can_claim() {
+                if Instant::now() >= *file_deadline.get_or_insert(Instant::now() + FILE_PATIENCE) {
+                    return Err(unavailable());
                 }
-                // This replica has no credential for it.
-                lease.settle(Settlement::of(Outcome::Unsent));
+                tokio::time::sleep(FILE_POLL).await;
+                self.follow_catalog();
             }
+            let lease = match self.in_queue(deadline).await {
+                Ok(lease) => lease,
+                // What was allowed may be gone, and others come in its place.
+                Err(refusal)
+                    if refusal.reason == RefusalReason::Unavailable && self.follow_catalog() =>
+                {
+                    continue;
+                }
+                Err(refusal) => return Err(refusal),
+            };
+            if self.position(&lease).is_none() {
+                self.follow_catalog();
+            }
+            if self.position(&lease).is_some() {
+                return Ok(lease);
+            }
+            // This replica has no credential for it, or it was asked for in other indexes.
+            lease.settle(Settlement::of(Outcome::Unsent));
         }
-        self.in_queue().await
+        Err(unavailable())
+    }
+
+    /// Whether this replica can call what the catalog in force has of the model, and count the caller.
+    fn can_claim(&self) -> bool {
+        !self.model.candidates.is_empty() && self.is_counted
     }
 
     /// Goes over to the snapshot of the catalog in force; `false` if it has it already, or the model is gone.
@@ -104,21 +134,34 @@ impl<'a> Admission<'a> {
         if Arc::ptr_eq(&current, &self.fleet) {
             return false;
         }
-        let Some(model) = current.model(self.model.name.as_str()).map(Arc::clone) else {
+        let Ok(model) = rank::rank(&current, self.caller, self.ask.model()).map(Arc::clone) else {
             return false;
         };
-        let (before, now) = (self.fleet.catalog(), current.catalog());
-        if !now.succeeds(before) {
-            let callers = self.claim.callers.iter().filter_map(|row| {
-                let row = before.rows.get(row.position())?;
-                now.row_index(row.kind, &row.name)
-            });
-            self.claim.callers = callers.collect();
+        match current.caller_named(self.caller.name.as_ref()) {
+            Some(caller) => {
+                self.is_counted = caller.rows.is_some();
+                self.claim.callers = caller.rows.clone().unwrap_or_default();
+            }
+            // The file has the client key no more: what was begun goes on as long as it can be counted.
+            None => self.is_counted &= current.catalog().succeeds(self.fleet.catalog()),
         }
         self.claim.model = model.index;
         self.claim.allow = rank::first_choice(&model);
         (self.fleet, self.model) = (current, model);
         true
+    }
+
+    /// Where among the model's candidates the granted one is.
+    fn position(&self, lease: &Lease) -> Option<usize> {
+        self.means_the_same(lease.catalog())
+            .then(|| self.model.position(lease.candidate()))
+            .flatten()
+    }
+
+    /// Whether `catalog` says the same with the indexes of this snapshot; not so after a loss of the store's data.
+    fn means_the_same(&self, catalog: &Arc<Catalog>) -> bool {
+        let ours = self.fleet.catalog();
+        Arc::ptr_eq(ours, catalog) || catalog.succeeds(ours) || ours.succeeds(catalog)
     }
 
     /// Asks for the lease of another attempt, where and when `retry` says; `None` if there is none to be had.
@@ -137,10 +180,13 @@ impl<'a> Admission<'a> {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
+            if !self.means_the_same(&self.pipeline.session.catalog()) {
+                return None;
+            }
             let refusal = match self.at_once(Some(allow), Purpose::Retry).await {
                 Ok(lease) => {
                     retry.reason().into_iter().for_each(metrics::retried);
-                    return self.hold(lease).ok();
+                    return self.hold(lease);
                 }
                 Err(refusal) => refusal,
             };
@@ -164,17 +210,14 @@ impl<'a> Admission<'a> {
         None
     }
 
-    async fn in_queue(&self) -> Result<Lease, Refusal> {
-        let patience = self.pipeline.config.queue.timeout;
-        if patience.is_zero() {
+    async fn in_queue(&self, deadline: Instant) -> Result<Lease, Refusal> {
+        if self.pipeline.config.queue.timeout.is_zero() {
             return self
                 .at_once(self.claim.allow.clone(), Purpose::Request)
                 .await;
         }
         let session = &self.pipeline.session;
-        let answered = session
-            .acquire(self.claim.clone(), Instant::now() + patience)
-            .await;
+        let answered = session.acquire(self.claim.clone(), deadline).await;
         let Err(Refusal {
             reason: RefusalReason::Deadline,
             ..
@@ -210,19 +253,20 @@ impl<'a> Admission<'a> {
             .await
     }
 
-    fn hold(&mut self, lease: Lease) -> Result<HeldLease, Problem> {
+    /// `None` if the lease is of a candidate that the model does not have here, or not any more: it is given back.
+    fn hold(&mut self, lease: Lease) -> Option<HeldLease> {
         let index = lease.candidate();
-        self.tried.push(index);
-        let Some(position) = self.model.position(index) else {
-            tracing::error!(
+        let Some(position) = self.position(&lease) else {
+            tracing::warn!(
                 candidate = %index,
                 "The store granted candidate {index}, which model `{}` does not have here",
                 self.model.name
             );
             lease.settle(Settlement::of(Outcome::Unsent));
-            return Err(Problem::Internal);
+            return None;
         };
-        Ok(HeldLease::new(
+        self.tried.push(index);
+        Some(HeldLease::new(
             lease,
             Arc::clone(&self.model),
             position,
@@ -262,6 +306,13 @@ impl<'a> Admission<'a> {
             limit: limit_of(&self.fleet, row, kind)?,
             is_callers: self.claim.callers.contains(&row),
         })
+    }
+}
+
+fn unavailable() -> Refusal {
+    Refusal {
+        reason: RefusalReason::Unavailable,
+        retry_after: Duration::from_secs(1),
     }
 }
 

@@ -99,7 +99,7 @@ mod tests {
         let caller = authenticate(&fleet, Credentials::None).unwrap();
 
         assert_eq!(caller.name, None);
-        assert!(caller.rows.is_empty());
+        assert_eq!(caller.rows, Some(Vec::new()));
     }
 
     #[test]

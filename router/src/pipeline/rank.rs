@@ -103,8 +103,8 @@ mod tests {
         let mut part = config();
         part.providers[0].keys.pop();
         let catalog = std::sync::Arc::new(shared::catalog::Catalog::declare(&whole));
-        let all = Fleet::build(&whole, std::sync::Arc::clone(&catalog));
-        let fewer = Fleet::build(&part, catalog);
+        let all = Fleet::build(&whole, std::sync::Arc::clone(&catalog), None);
+        let fewer = Fleet::build(&part, catalog, None);
 
         assert_eq!(first_choice(all.model("gpt").unwrap()), None);
         let model = fewer.model("gpt").unwrap();

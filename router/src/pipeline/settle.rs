@@ -135,9 +135,12 @@ impl HeldLease {
         self.sent_at.map(|at| at.elapsed()).unwrap_or_default()
     }
 
+    /// Notes what the provider said of its limits, unless it may be about one of several models that the key serves.
     pub(crate) fn note_reported(&mut self, reported: Vec<Reported>) {
-        self.reported = reported;
-        self.reported_at = Instant::now();
+        if self.candidate().is_only_model {
+            self.reported = reported;
+            self.reported_at = Instant::now();
+        }
     }
 
     /// Ends the lease of an answer, whole or not.

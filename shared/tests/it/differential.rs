@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 use fastrand::Rng;
 use shared::catalog::Catalog;
 use shared::config::Config;
-use shared::ids::{Fence, SessionId};
+use shared::ids::{CandidateIndex, Fence, ModelIndex, SessionId, Ticket};
 use shared::state::SharedState;
 use shared::state::pool::{Pool, ServerClock};
-use shared::state::protocol::{Boot, JoinReply, Mail, Status, TickReply};
+use shared::state::protocol::{
+    Acquire, Boot, Grant, JoinReply, Mail, Operations, OutcomeCode, PurposeCode, Release, Status,
+    TickReply,
+};
 use shared::state::redis::{RedisState, Scripts, TestClock};
 use tokio::sync::mpsc;
 
@@ -98,6 +101,7 @@ impl Comparison {
         for replica in 0..3 {
             self.boot(format!("replica-{replica}")).await?;
         }
+        self.story().await?;
         while self.tally.ticks < ticks {
             self.pass_time();
             self.upset().await?;
@@ -107,6 +111,124 @@ impl Comparison {
             }
         }
         Ok(())
+    }
+
+    /// What random ticks hardly ever come to: an ejection, a trial beside an old lease, what is forgiven later, and a
+    /// model that is left with ejected keys alone.
+    async fn story(&mut self) -> Result<(), String> {
+        let catalog = self.pool.catalog().clone();
+        let Some(model) = catalog.model_index("free-dynamic_weighted") else {
+            return Ok(());
+        };
+        let candidates = &catalog.models[model.position()].candidates;
+        let &[first, second] = candidates.as_slice() else {
+            return Ok(());
+        };
+        let failed = OutcomeCode::FAILED;
+        self.fly(4).await?;
+        let old = self.granted(model, first).await?;
+        for _ in 0..5 {
+            let lease = self.granted(model, first).await?;
+            self.ended(model, lease, failed).await?;
+        }
+        self.fly(40).await?;
+        let trial = self.granted(model, first).await?;
+        self.ended(model, old, OutcomeCode::SERVED).await?;
+        let beside = self.granted(model, first).await?;
+        for lease in [trial, beside] {
+            self.ended(model, lease, OutcomeCode::SERVED).await?;
+        }
+        self.fly(70).await?;
+        for _ in 0..5 {
+            let lease = self.granted(model, first).await?;
+            self.ended(model, lease, failed).await?;
+        }
+        let lease = self.granted(model, second).await?;
+        self.ended(model, lease, OutcomeCode::AUTH_FAILED).await?;
+        let last = self.granted(model, first).await?;
+        self.ended(model, last, OutcomeCode::SERVED).await?;
+        self.compare_state().await
+    }
+
+    /// Lets `seconds` pass with heartbeats of the first member.
+    async fn fly(&mut self, seconds: u32) -> Result<(), String> {
+        for _ in 0..seconds {
+            self.clock.lock().unwrap().0 += 1_000;
+            self.exchange(Operations::default()).await?;
+        }
+        Ok(())
+    }
+
+    async fn granted(
+        &mut self,
+        model: ModelIndex,
+        candidate: CandidateIndex,
+    ) -> Result<Option<Grant>, String> {
+        self.tickets += 1;
+        let acquire = Acquire {
+            ticket: Ticket(self.tickets),
+            model,
+            priority: 5,
+            tokens: 1,
+            callers: Vec::new(),
+            allow: vec![candidate],
+            no_queue: true,
+            purpose: PurposeCode::REQUEST,
+        };
+        let reply = self.exchange(Operations {
+            acquires: vec![acquire],
+            ..Operations::default()
+        });
+        Ok(reply.await?.grants.pop())
+    }
+
+    async fn ended(
+        &mut self,
+        model: ModelIndex,
+        grant: Option<Grant>,
+        outcome: OutcomeCode,
+    ) -> Result<(), String> {
+        let Some(grant) = grant else {
+            return Ok(());
+        };
+        let release = Release {
+            model,
+            candidate: grant.candidate,
+            callers: Vec::new(),
+            reserved: 1,
+            granted_at: grant.granted_at,
+            tokens: 1,
+            outcome,
+            first_byte_us: 0,
+            token_us: 0,
+            retry_ms: 0,
+            reported: Vec::new(),
+        };
+        let operations = Operations {
+            releases: vec![release],
+            ..Operations::default()
+        };
+        self.exchange(operations).await.map(|_| ())
+    }
+
+    /// A batch of the first member.
+    async fn exchange(&mut self, operations: Operations) -> Result<TickReply, String> {
+        let catalog = self.remembered_catalog();
+        let clock = self.clock();
+        let member = &mut self.members[0];
+        member.seq += 1;
+        member.sent = None;
+        let (session, seq) = (member.session.clone(), member.seq);
+        let found = self
+            .redis
+            .tick(&session, seq, &catalog, &operations)
+            .await
+            .map_err(|error| error.to_string())?;
+        let version = catalog.version;
+        let expected = self.pool.tick(&clock, &session, seq, version, &operations);
+        self.pool.take_posted();
+        self.same("a tick of the story", &found, &expected)?;
+        Ok(found)
     }
 
     fn pass_time(&mut self) {

@@ -312,6 +312,23 @@ async fn what_the_provider_said_is_told_to_all_replicas() {
 }
 
 #[tokio::test]
+async fn what_may_be_said_of_one_of_several_models_is_told_to_nobody() {
+    let replica = Replica::start_with(&["s429"], |config| {
+        let mut other = config.models[0].clone();
+        (other.name, other.aliases) = ("other".into(), Vec::new());
+        other.upstreams[0].model = "another".to_owned();
+        config.models.push(other);
+    })
+    .await;
+
+    replica.chat(&chat("m", false)).await;
+
+    let releases = replica.recording.releases(1).await;
+    assert_eq!(releases[0].retry_ms, 7_000);
+    assert!(releases[0].reported.is_empty(), "{releases:?}");
+}
+
+#[tokio::test]
 async fn an_error_in_another_providers_words_reaches_the_client_in_its_own() {
     let replica = Replica::start(&["google"]).await;
 

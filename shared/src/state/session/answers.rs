@@ -220,7 +220,12 @@ impl Actor {
             },
         );
         if let Some(commands) = self.commands.upgrade() {
-            let lease = Lease::new(grant, Arc::clone(&self.common), commands);
+            let lease = Lease::new(
+                grant,
+                Arc::clone(&self.catalog),
+                Arc::clone(&self.common),
+                commands,
+            );
             // Whoever asked has gone: the lease comes back as the value is dropped.
             let _ = waiter.answer.send(Ok(lease));
         }

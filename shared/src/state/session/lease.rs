@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Common;
 use super::actor::Command;
+use crate::catalog::Catalog;
 use crate::ids::{CandidateIndex, Ticket};
 use crate::lease::{Remaining, Settlement};
 use crate::state::protocol::Grant;
@@ -19,6 +20,8 @@ use crate::state::protocol::Grant;
 pub struct Lease {
     ticket: Ticket,
     candidate: CandidateIndex,
+    /// In whose indexes it was granted.
+    catalog: Arc<Catalog>,
     number: u64,
     remaining: Vec<Remaining>,
     was_dispatched: AtomicBool,
@@ -32,6 +35,7 @@ pub struct Lease {
 impl Lease {
     pub(super) fn new(
         grant: Grant,
+        catalog: Arc<Catalog>,
         common: Arc<Common>,
         commands: mpsc::UnboundedSender<Command>,
     ) -> Self {
@@ -48,6 +52,7 @@ impl Lease {
         Self {
             ticket,
             candidate,
+            catalog,
             number,
             remaining,
             was_dispatched,
@@ -60,6 +65,11 @@ impl Lease {
     /// Which key of which upstream was granted.
     pub fn candidate(&self) -> CandidateIndex {
         self.candidate
+    }
+
+    /// The catalog that [`Self::candidate`] and [`Self::remaining`] speak of: it may not be that of the claim.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
     }
 
     /// The key's grant number: the lock token of `exclusive`, for logs.

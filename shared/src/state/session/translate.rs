@@ -85,10 +85,12 @@ impl Translator {
             .iter()
             .filter_map(|index| self.candidate(*index));
         acquire.allow = allow.collect();
+        let n_callers = acquire.callers.len();
         self.callers(&mut acquire.callers);
-        // An empty list would allow all.
+        // An empty list would allow all, and a caller without its rows would have no limits.
         let is_choosy = !acquire.allow.is_empty();
-        self.model(&mut acquire.model) && is_choosy == was_choosy
+        let is_counted = acquire.callers.len() == n_callers;
+        self.model(&mut acquire.model) && is_choosy == was_choosy && is_counted
     }
 
     pub(super) fn model(&self, model: &mut ModelIndex) -> bool {
@@ -142,6 +144,8 @@ impl Translator {
 mod tests {
     use super::*;
     use crate::catalog::{Candidate, Model, Row, Strategy};
+    use crate::ids::Ticket;
+    use crate::state::protocol::PurposeCode;
 
     /// One model over one provider's keys, each with a row.
     fn catalog(keys: &[&str]) -> Catalog {
@@ -174,6 +178,27 @@ mod tests {
             }],
             ..Catalog::default()
         }
+    }
+
+    #[test]
+    fn who_waits_is_let_go_where_its_limits_are_unknown() {
+        let translator = Translator::new(&catalog(&["a", "b"]), &catalog(&["b"]));
+        let is_kept = |callers| {
+            let mut acquire = Acquire {
+                ticket: Ticket(1),
+                model: ModelIndex(0),
+                priority: 5,
+                tokens: 1,
+                callers,
+                allow: Vec::new(),
+                no_queue: false,
+                purpose: PurposeCode::REQUEST,
+            };
+            translator.acquire(&mut acquire)
+        };
+
+        assert!(is_kept(vec![RowIndex(1)]));
+        assert!(!is_kept(vec![RowIndex(1), RowIndex(0)]));
     }
 
     #[test]
