@@ -31,7 +31,7 @@ pub use publish::CHANGES_MAX;
 
 use crate::catalog::Catalog;
 use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};
-use crate::state::protocol::{Mail, Operations, Status, TickReply};
+use crate::state::protocol::{JoinReply, Mail, Operations, Status, TickReply};
 use health::Health;
 use window::WindowState;
 
@@ -110,6 +110,8 @@ struct SessionState {
     /// The last batch and its reply.
     last: u64,
     reply: Option<TickReply>,
+    /// How it joined, until its first batch: whoever asks again gets the same answer.
+    joined: Option<JoinReply>,
     expires: i64,
     /// Leases per row; never 0.
     held: BTreeMap<RowIndex, i64>,
@@ -127,6 +129,11 @@ struct Waiter {
 }
 
 impl Pool {
+    /// How many calls have changed it since its epoch began.
+    pub fn ticks(&self) -> u64 {
+        self.meta.tick
+    }
+
     /// Executes one batch of a session. The only hot operation.
     ///
     /// `version` is the catalog version that the operations' indexes were taken from.

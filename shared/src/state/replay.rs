@@ -146,6 +146,19 @@ impl Recorded {
     }
 }
 
+/// Takes calls that nobody recorded, up to the one before `tick`, for audits whose replies were lost: they changed
+/// nothing but the count. Whether there were any.
+fn fill(pool: &mut Pool, tick: u64, next: &Recorded) -> bool {
+    let moment = next.moment();
+    let mut has_gap = false;
+    while pool.ticks() > 0 && pool.ticks() + 1 < tick {
+        has_gap = true;
+        let clock = clock(moment.wall, moment.generation);
+        pool.audit(&clock, Fence::NONE, Fence::NONE);
+    }
+    has_gap
+}
+
 /// What a replay came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
@@ -184,11 +197,9 @@ pub fn replay(recorded: Vec<Recorded>) -> Result<Replayed, String> {
             operations,
         };
         let n_recorded = generation.operations.len();
-        if Some(began) != last {
-            generation.cut_at_first_gap();
-        }
+        let may_be_cut = Some(began) != last;
+        generation.find_parent_and_agree(&history, may_be_cut)?;
         replayed.lost += n_recorded - generation.operations.len();
-        generation.find_parent_and_agree(&history)?;
         replayed.agreed += generation.operations.len();
         replayed.generations += 1;
         history.push(generation);
@@ -207,20 +218,9 @@ struct Generation {
 }
 
 impl Generation {
-    /// A store that dies can have executed what it told nobody; whatever followed that died with it.
-    fn cut_at_first_gap(&mut self) {
-        let mut expected = self.base + 1;
-        let whole = self.operations.iter().take_while(|operation| {
-            let is_next = operation.tick() == expected;
-            expected += 1;
-            is_next
-        });
-        self.operations.truncate(whole.count());
-    }
-
-    fn find_parent_and_agree(&mut self, history: &[Self]) -> Result<(), String> {
+    fn find_parent_and_agree(&mut self, history: &[Self], may_be_cut: bool) -> Result<(), String> {
         if self.base == 0 {
-            return self.run(&mut Pool::default());
+            return self.run(&mut Pool::default(), may_be_cut);
         }
         let mut difference = format!(
             "generation {} began at tick {}, which nobody recorded",
@@ -230,7 +230,7 @@ impl Generation {
             let Some(mut pool) = parent.machine_at(self.base, history) else {
                 continue;
             };
-            match self.run(&mut pool) {
+            match self.run(&mut pool, may_be_cut) {
                 Ok(()) => {
                     self.parent = Some(index);
                     return Ok(());
@@ -243,7 +243,7 @@ impl Generation {
 
     /// The machine as this generation left it after `tick`.
     fn machine_at(&self, tick: u64, history: &[Self]) -> Option<Pool> {
-        if self.operations.last().is_none_or(|last| last.tick() < tick) || tick <= self.base {
+        if self.operations.is_empty() || tick <= self.base {
             return None;
         }
         let mut pool = match self.parent {
@@ -255,16 +255,31 @@ impl Generation {
             if operation.tick() > tick {
                 break;
             }
+            fill(&mut pool, operation.tick(), operation);
             operation.apply(&mut pool).ok()?;
         }
+        let last = self.operations.last()?;
+        fill(&mut pool, tick + 1, last);
         Some(pool)
     }
 
-    fn run(&self, pool: &mut Pool) -> Result<(), String> {
+    /// Has the machine do the same. A store that dies can have executed what it told nobody; whatever follows that and
+    /// does not agree died with it, where that `may_be_cut`.
+    fn run(&mut self, pool: &mut Pool, may_be_cut: bool) -> Result<(), String> {
         self.restart(pool);
-        self.operations
-            .iter()
-            .try_for_each(|operation| operation.apply(pool))
+        let mut has_gap = false;
+        for (index, operation) in self.operations.iter().enumerate() {
+            has_gap |= fill(pool, operation.tick(), operation);
+            match operation.apply(pool) {
+                Ok(()) => {}
+                Err(_) if has_gap && may_be_cut => {
+                    self.operations.truncate(index);
+                    return Ok(());
+                }
+                Err(difference) => return Err(difference),
+            }
+        }
+        Ok(())
     }
 
     /// Whoever called first after the restart made the store notice it, even if it was refused and told nobody.

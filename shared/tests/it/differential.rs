@@ -126,6 +126,14 @@ impl Comparison {
         };
         let failed = OutcomeCode::FAILED;
         self.fly(4).await?;
+        for number in 0..24 {
+            let lease = self.granted(model, first).await?;
+            let outcome = [OutcomeCode::SERVED, failed][number % 2];
+            self.ended(model, lease, outcome).await?;
+        }
+        self.fly(40).await?;
+        let lease = self.granted(model, first).await?;
+        self.ended(model, lease, OutcomeCode::SERVED).await?;
         let old = self.granted(model, first).await?;
         for _ in 0..5 {
             let lease = self.granted(model, first).await?;

@@ -35,7 +35,7 @@ impl Provider {
         tokio::task::spawn(simulator::serve(listener, options, never));
         Self {
             address,
-            client: Client::new(),
+            client: raw_client(),
         }
     }
 
@@ -169,4 +169,10 @@ fn chat_body(fields: Value) -> Value {
         body[name] = value;
     }
     body
+}
+
+/// One that shows encodings as they come, whatever other crates ask of `reqwest`.
+fn raw_client() -> Client {
+    let client = Client::builder().no_gzip().no_brotli().no_deflate();
+    client.build().unwrap()
 }

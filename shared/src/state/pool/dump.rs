@@ -9,7 +9,7 @@ use super::window::WindowState;
 use super::{Meta, ModelState, Pool, RowState, SessionState, Waiter};
 use crate::catalog::{Catalog, Window};
 use crate::ids::{CandidateIndex, ReplicaName, RowIndex, SessionId};
-use crate::state::protocol::{Mail, TickReply, short_list};
+use crate::state::protocol::{JoinReply, Mail, TickReply, short_list};
 
 /// The keys of one pool, read in one transaction.
 #[derive(Clone, Debug, Default)]
@@ -157,11 +157,12 @@ impl Pool {
                 .find(|(session, _)| session == name)
                 .ok_or(DumpError::Missing("expiry"))?
                 .1;
-            let (last, reply, replica) = read_session(packed)?;
+            let (last, reply, joined, replica) = read_session(packed)?;
             let state = SessionState {
                 replica,
                 last,
                 reply,
+                joined,
                 expires,
                 held,
                 mail: mail.unwrap_or_default(),
@@ -237,8 +238,10 @@ fn read_held(bytes: &[u8]) -> Result<BTreeMap<RowIndex, i64>, DumpError> {
     Ok(pairs.collect())
 }
 
-/// {last batch, its reply, replica}; the reply is packed bytes in a string.
-fn read_session(bytes: &[u8]) -> Result<(u64, Option<TickReply>, ReplicaName), DumpError> {
+/// {last batch, its reply or the join's, replica}; the reply is packed bytes in a string.
+type PackedSession = (u64, Option<TickReply>, Option<JoinReply>, ReplicaName);
+
+fn read_session(bytes: &[u8]) -> Result<PackedSession, DumpError> {
     let value =
         rmpv::decode::read_value(&mut &*bytes).map_err(|_| DumpError::Missing("sessions"))?;
     let fields = value
@@ -246,14 +249,17 @@ fn read_session(bytes: &[u8]) -> Result<(u64, Option<TickReply>, ReplicaName), D
         .filter(|fields| fields.len() == 3)
         .ok_or(DumpError::Missing("sessions"))?;
     let last = fields[0].as_u64().ok_or(DumpError::Missing("sessions"))?;
-    let reply = match &fields[1] {
-        rmpv::Value::String(reply) if !reply.as_bytes().is_empty() => {
-            Some(unpack("sessions", reply.as_bytes())?)
+    let (mut reply, mut joined) = (None, None);
+    match &fields[1] {
+        rmpv::Value::String(packed) if last > 0 => {
+            reply = Some(unpack("sessions", packed.as_bytes())?);
         }
-        _ => None,
-    };
+        // Before its first batch: the answer to its join.
+        rmpv::Value::String(packed) => joined = Some(unpack("sessions", packed.as_bytes())?),
+        _ => {}
+    }
     let replica = fields[2].as_str().ok_or(DumpError::Missing("sessions"))?;
-    Ok((last, reply, ReplicaName::from(replica)))
+    Ok((last, reply, joined, ReplicaName::from(replica)))
 }
 
 /// A row: slots, in use, grants, its health or `false`, then its windows.

@@ -24,9 +24,8 @@ impl Pool {
         boot: &Boot,
         catalog: &Catalog,
     ) -> JoinReply {
-        if self.sessions.contains_key(&boot.session) {
-            // The same boot again: it has run, and its reply was lost.
-            return JoinReply::of(Status::Done, &self.meta);
+        if let Some(again) = self.joined_before(&boot.session) {
+            return again;
         }
         let mut next = self.begun(clock, catalog);
         let older: Vec<(SessionId, i64)> = next
@@ -55,16 +54,15 @@ impl Pool {
         }
         next.open(&boot.session, &boot.replica);
         *self = next;
-        JoinReply::of(Status::Done, &self.meta)
+        self.joined(&boot.session)
     }
 
     /// Replaces a session that the store lost, or whose writes it lost, by what its replica remembers.
     ///
     /// Counters may exceed their limits afterwards: nothing is granted there until they have drained.
     pub fn assert(&mut self, clock: &ServerClock, assert: &Assert, catalog: &Catalog) -> JoinReply {
-        if self.sessions.contains_key(&assert.session) {
-            // The same assert again: it has run, and its reply was lost.
-            return JoinReply::of(Status::Done, &self.meta);
+        if let Some(again) = self.joined_before(&assert.session) {
+            return again;
         }
         let mut next = self.begun(clock, catalog);
         if next.catalog != *catalog {
@@ -132,7 +130,7 @@ impl Pool {
             next.waiters.insert(member, waiter);
         }
         *self = next;
-        JoinReply::of(Status::Done, &self.meta)
+        self.joined(&assert.session)
     }
 
     /// Ends a session that holds nothing. One that is unknown has ended already.
@@ -183,11 +181,27 @@ impl Pool {
         next
     }
 
+    /// The answer to a join that has run already, and whose reply was lost.
+    fn joined_before(&self, session: &SessionId) -> Option<JoinReply> {
+        let state = self.sessions.get(session)?;
+        let first = state.joined.clone();
+        Some(first.unwrap_or_else(|| JoinReply::of(Status::Done, &self.meta)))
+    }
+
+    fn joined(&mut self, session: &SessionId) -> JoinReply {
+        let reply = JoinReply::of(Status::Done, &self.meta);
+        if let Some(state) = self.sessions.get_mut(session) {
+            state.joined = Some(reply.clone());
+        }
+        reply
+    }
+
     fn open(&mut self, session: &SessionId, replica: &ReplicaName) {
         let state = SessionState {
             replica: replica.clone(),
             last: 0,
             reply: None,
+            joined: None,
             expires: self.meta.now + SESSION_TTL_MS,
             held: BTreeMap::new(),
             mail: Mail::default(),
@@ -300,6 +314,7 @@ impl Pool {
             state.last = seq;
             state.expires = meta.now + SESSION_TTL_MS;
             state.reply = Some(reply.clone());
+            state.joined = None;
         }
         self.posted.remove(session);
         reply

@@ -6,11 +6,8 @@
 local session, replica, predecessor = ARGV[1], ARGV[2], ARGV[3]
 local remembered = cmsgpack.unpack(ARGV[4])
 
-if redis.call('HEXISTS', SESSIONS, session) == 1 then
-  -- The same call again: it has run, and its reply was lost.
-  peek()
-  return answer(DONE)
-end
+local again = joined_before(session)
+if again then return again end
 begin(ARGV[5])
 -- Indexes of another catalog would name other scopes: the replica must translate them first.
 if redis.call('HGET', META, 'catalog') ~= ARGV[5] then return answer(CATALOG) end
@@ -29,7 +26,7 @@ if is_learning() then
   -- Somebody remembers an epoch before this one, so others may too.
   pool[LEARNING_UNTIL] = math.max(pool[LEARNING_UNTIL], pool[EPOCH] + SESSION_TTL_MS)
 end
-open(session, replica)
+open(session)
 
 for _, lease in ipairs(remembered[1]) do
   local list = lease_rows(load_model(lease[1]), lease[2], lease[3])
@@ -75,4 +72,4 @@ for _, waiter in ipairs(remembered[3]) do
   end
 end
 write_store()
-return answer(DONE)
+return joined(session, replica)

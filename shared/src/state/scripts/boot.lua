@@ -4,11 +4,8 @@
 -- Returns packed {status, tick, now, wall, generation, base, learning until}.
 local session, replica, blob = ARGV[1], ARGV[2], ARGV[3]
 
-if redis.call('HEXISTS', SESSIONS, session) == 1 then
-  -- The same call again: it has run, and its reply was lost.
-  peek()
-  return answer(DONE)
-end
+local again = joined_before(session)
+if again then return again end
 begin(blob)
 local older = {}
 local known = redis.call('HGETALL', SESSIONS)
@@ -30,6 +27,6 @@ if redis.call('ZCARD', EXPIRY) == 0 and not has_leader() then
   local catalog = cmsgpack.unpack(blob)
   if catalog[1] == pool[VERSION] + 1 and redis.call('HGET', META, 'hash') ~= catalog[2] then install(blob) end
 end
-open(session, replica)
+open(session)
 write_store()
-return answer(DONE)
+return joined(session, replica)

@@ -19,8 +19,23 @@ local function begin(blob)
   end
 end
 
-local function open(session, replica)
-  redis.call('HSET', SESSIONS, session, cmsgpack.pack({ 0, '', replica }))
+local function open(session)
   redis.call('ZADD', EXPIRY, pool[NOW] + SESSION_TTL_MS, session)
 end
 
+-- Keeps the answer to a join until the session's first batch: whoever asks again gets the same.
+local function joined(session, replica)
+  local reply = answer(DONE)
+  redis.call('HSET', SESSIONS, session, cmsgpack.pack({ 0, reply, replica }))
+  return reply
+end
+
+-- The answer to a join that has run already, and whose reply was lost; nil if it has not.
+local function joined_before(session)
+  local packed = redis.call('HGET', SESSIONS, session)
+  if not packed then return nil end
+  local known = cmsgpack.unpack(packed)
+  if known[1] == 0 then return known[2] end
+  peek()
+  return answer(DONE)
+end
