@@ -154,7 +154,7 @@ def verdict(name, other=None):
         assert found["calls"] > 0, "it was never asked"
         assert found["passed"], found["findings"]
         if name == "limited":
-            # A 429 that asks for more patience than a request has is the client's to see; `limits` checked that it is
+            # A 429 that asks for more patience than a request has is the client's to see; `check_rate_limit` saw that it is
             # told when to come back. There is no other account to go on at.
             assert set(codes) <= {"gave_up"}, found["findings"]
             return

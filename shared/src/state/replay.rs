@@ -189,7 +189,11 @@ pub fn replay(recorded: Vec<Recorded>) -> Result<Replayed, String> {
     let mut replayed = Replayed::default();
     let last = generations.keys().next_back().copied();
     for (began, mut operations) in generations {
-        operations.sort_by_key(Recorded::tick);
+        // A publish of what is in force already counts as nothing, and tells the tick of whatever came before it.
+        operations.sort_by_key(|operation| {
+            let is_publish = matches!(operation, Recorded::Publish { .. });
+            (operation.tick(), is_publish)
+        });
         let mut generation = Generation {
             began,
             base: operations.first().map_or(0, |first| first.moment().base),

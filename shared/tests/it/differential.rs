@@ -139,7 +139,8 @@ impl Comparison {
             let lease = self.granted(model, first).await?;
             self.ended(model, lease, failed).await?;
         }
-        self.fly(40).await?;
+        // The second ejection is twice as long.
+        self.fly(70).await?;
         let trial = self.granted(model, first).await?;
         self.ended(model, old, OutcomeCode::SERVED).await?;
         let beside = self.granted(model, first).await?;
@@ -153,8 +154,16 @@ impl Comparison {
         }
         let lease = self.granted(model, second).await?;
         self.ended(model, lease, OutcomeCode::AUTH_FAILED).await?;
-        let last = self.granted(model, first).await?;
-        self.ended(model, last, OutcomeCode::SERVED).await?;
+        // The trial of the last one goes on when its session is lost and asserted.
+        if let Some(last) = self.granted(model, first).await? {
+            let lease = (model, last.candidate, Vec::new(), 1, last.granted_at);
+            self.members[0].leases.insert(last.ticket, lease);
+        }
+        let member = self.members.remove(0);
+        self.assert(member).await?;
+        let member = self.members.pop().expect("it has just been asserted");
+        self.members.insert(0, member);
+        self.granted(model, first).await?;
         self.compare_state().await
     }
 
