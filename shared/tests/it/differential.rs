@@ -134,6 +134,8 @@ impl Comparison {
         self.fly(40).await?;
         let lease = self.granted(model, first).await?;
         self.ended(model, lease, OutcomeCode::SERVED).await?;
+        // What is granted in the moment of the recovery is not believed.
+        self.fly(5).await?;
         let old = self.granted(model, first).await?;
         for _ in 0..5 {
             let lease = self.granted(model, first).await?;
