@@ -174,5 +174,5 @@ fn chat_body(fields: Value) -> Value {
 /// One that shows encodings as they come, whatever other crates ask of `reqwest`.
 fn raw_client() -> Client {
     let client = Client::builder().no_gzip().no_brotli().no_deflate();
-    client.build().unwrap()
+    client.build().expect("a client without peculiarities")
 }
