@@ -4,6 +4,7 @@
 //! Layers: defaults < file < environment (`SLUICE__LISTEN`) < command line. Nothing else reads the environment.
 
 mod check;
+mod dialect;
 mod error;
 mod follow;
 mod layers;
@@ -19,6 +20,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::dialect::{Dialect, Manners};
 pub use self::error::{ConfigError, Problem};
 pub use self::follow::ConfigFile;
 
@@ -136,6 +138,10 @@ pub struct StateTls {
 pub struct Provider {
     pub name: ProviderName,
     pub dialect: Dialect,
+    /// Habits beyond the dialect: paths, credentials, fields.
+    pub manners: Manners,
+    /// Azure's `api-version`; `None` is its `/openai/v1`, which has none.
+    pub api_version: Option<String>,
     /// Without a trailing slash.
     pub base_url: String,
     /// Added to each upstream request; values may be credentials.
@@ -178,11 +184,6 @@ pub enum Probe {
     None,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    OpenaiChat,
-}
-
 #[derive(Clone, Debug)]
 pub struct Key {
     pub name: KeyName,
@@ -203,6 +204,8 @@ pub struct Model {
     pub upstreams: Vec<Upstream>,
     /// Request fields that are forced, whatever the client sent. Never `model` or `stream`.
     pub overrides: serde_json::Map<String, serde_json::Value>,
+    /// Whether what an upstream's dialect cannot express is left out instead of refused.
+    pub drop_unsupported: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -213,6 +216,51 @@ pub struct Upstream {
     /// Positive and finite; multiplied by the key's.
     pub weight: f64,
     pub limits: Limits,
+    /// Prompt and answer together, in tokens; `None` is unknown, and nothing is held back for it.
+    pub context_length: Option<u32>,
+    /// `None` is unknown, and nothing is held back for it.
+    pub capabilities: Option<Vec<Capability>>,
+}
+
+/// What an upstream model can do beyond text in, text out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Capability {
+    Text,
+    /// Images in.
+    Vision,
+    /// Sound in.
+    Audio,
+    /// Documents in.
+    Files,
+    Tools,
+    /// Answers that follow a JSON schema.
+    JsonSchema,
+    Embedding,
+}
+
+impl Capability {
+    pub const ALL: [Self; 7] = [
+        Self::Text,
+        Self::Vision,
+        Self::Audio,
+        Self::Files,
+        Self::Tools,
+        Self::JsonSchema,
+        Self::Embedding,
+    ];
+
+    /// As the configuration writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Vision => "vision",
+            Self::Audio => "audio",
+            Self::Files => "files",
+            Self::Tools => "tools",
+            Self::JsonSchema => "json_schema",
+            Self::Embedding => "embedding",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

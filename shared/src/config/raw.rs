@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{Number, Whole};
 use crate::catalog::Strategy;
+use crate::config::{Capability, Dialect, Manners};
 
 /// The configuration of Sluice: one YAML file, the same for every component.
 #[derive(Deserialize, JsonSchema)]
@@ -100,8 +101,14 @@ pub(super) struct Provider {
     /// Unique among providers.
     pub(super) name: String,
     /// The wire language that the provider speaks.
-    #[schemars(extend("enum" = ["openai_chat"]))]
+    #[schemars(extend("enum" = Dialect::ALL.map(Dialect::name)))]
     pub(super) dialect: String,
+    /// Habits of this provider among those of its dialect.
+    #[serde(default = "plain")]
+    #[schemars(extend("enum" = Manners::ALL.map(Manners::name)))]
+    pub(super) manners: String,
+    /// Azure's `api-version`, such as `2024-10-21`; leave it out for the paths under `/openai/v1`.
+    pub(super) api_version: Option<String>,
     /// Where the API begins, its version included: `https://api.openai.com/v1`.
     pub(super) base_url: String,
     /// Added to each upstream request. Values may be secrets: a literal, `env:NAME` or `file:PATH`.
@@ -157,6 +164,9 @@ pub(super) struct Model {
     /// Request fields that are forced, whatever the client sent; not `model`, `messages`, `stream` or `stream_options`.
     #[serde(default)]
     pub(super) overrides: serde_json::Map<String, serde_json::Value>,
+    /// Leave out what an upstream's dialect cannot express, instead of refusing the request.
+    #[serde(default)]
+    pub(super) drop_unsupported: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -172,6 +182,12 @@ pub(super) struct Upstream {
     /// Over all keys of this upstream.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// The tokens that fit, prompt and answer together; larger requests go to other upstreams.
+    #[schemars(range(min = 1))]
+    pub(super) context_length: Option<Whole>,
+    /// What the model can do; requests that need more go to other upstreams. Leave it out to send it all.
+    #[schemars(extend("items" = serde_json::json!({"enum": Capability::ALL.map(Capability::name)})))]
+    pub(super) capabilities: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -375,6 +391,10 @@ fn one() -> Number {
 
 fn middle() -> Whole {
     Whole(u64::from(crate::units::Priority::DEFAULT.level()))
+}
+
+fn plain() -> String {
+    Manners::Plain.name().to_owned()
 }
 
 fn balanced() -> String {

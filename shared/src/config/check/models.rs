@@ -7,7 +7,7 @@ use super::names::Alphabet;
 use crate::catalog::Strategy;
 use crate::config::error::Problem;
 use crate::config::nearest::nearest;
-use crate::config::{Model, Provider, Upstream, raw};
+use crate::config::{Capability, Model, Provider, Upstream, raw};
 
 /// What the client decides, or the router itself.
 const OVERRIDES_FORBIDDEN: [&str; 4] = ["messages", "model", "stream", "stream_options"];
@@ -56,6 +56,7 @@ impl Checker<'_> {
             limits,
             upstreams,
             overrides,
+            drop_unsupported,
         } = model;
         let strategies = Strategy::ALL.map(|strategy| (strategy.name(), strategy));
         let strategy = self.choice(&format!("{place}.strategy"), &strategy, &strategies);
@@ -93,6 +94,7 @@ impl Checker<'_> {
             limits: self.limits(place, &limits),
             upstreams: checked,
             overrides,
+            drop_unsupported,
         }
     }
 
@@ -120,6 +122,8 @@ impl Checker<'_> {
             model,
             weight,
             limits,
+            context_length,
+            capabilities,
         } = upstream;
         let known: Vec<&str> = providers.iter().map(|known| known.name.as_str()).collect();
         if !known.contains(&provider.as_str()) {
@@ -139,11 +143,26 @@ impl Checker<'_> {
         if let Some(model) = &model {
             self.name(&format!("{place}.model"), model, Alphabet::Model);
         }
+        let setting = format!("{place}.context_length");
+        let context_length = context_length.map(|length| self.at_least_one(&setting, length));
         Upstream {
+            context_length,
+            capabilities: capabilities
+                .map(|names| self.capabilities(&format!("{place}.capabilities"), &names)),
             provider: provider.into(),
             model: model.unwrap_or_else(|| model_name.to_owned()),
             weight: self.weight(&format!("{place}.weight"), weight),
             limits: self.limits(place, &limits),
         }
+    }
+
+    fn capabilities(&mut self, setting: &str, names: &[String]) -> Vec<Capability> {
+        let all = Capability::ALL.map(|capability| (capability.name(), capability));
+        let names = (0..).zip(names);
+        names
+            .map(|(index, name): (usize, _)| {
+                self.choice(&format!("{setting}[{index}]"), name, &all)
+            })
+            .collect()
     }
 }

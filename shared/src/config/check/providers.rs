@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::Checker;
 use super::names::Alphabet;
 use crate::config::error::Problem;
-use crate::config::{Dialect, Health, Key, Probe, Provider, raw};
+use crate::config::{Dialect, Health, Key, Manners, Probe, Provider, raw};
 use crate::secret::Secret;
 
 /// What the router sets itself on each upstream request.
@@ -43,6 +43,8 @@ impl Checker<'_> {
         let raw::Provider {
             name,
             dialect,
+            manners,
+            api_version,
             base_url,
             headers,
             limits,
@@ -50,16 +52,62 @@ impl Checker<'_> {
             health,
         } = provider;
         self.name(&format!("{place}.name"), &name, Alphabet::Word);
-        let dialects = [("openai_chat", Dialect::OpenaiChat)];
+        let dialects = Dialect::ALL.map(|dialect| (dialect.name(), dialect));
+        let dialect = self.choice(&format!("{place}.dialect"), &dialect, &dialects);
+        let manners = self.manners(&format!("{place}.manners"), &manners, dialect);
+        self.api_version(place, api_version.as_deref(), manners);
         Provider {
             name: name.into(),
-            dialect: self.choice(&format!("{place}.dialect"), &dialect, &dialects),
+            dialect,
+            manners,
+            api_version,
             base_url: self.base_url(&format!("{place}.base_url"), &base_url),
             headers: self.headers(place, headers),
             limits: self.limits(place, &limits),
             keys: self.keys(place, keys),
             health: self.health(&format!("{place}.health"), &health),
         }
+    }
+
+    fn manners(&mut self, setting: &str, manners: &str, dialect: Dialect) -> Manners {
+        let all = Manners::ALL.map(|manners| (manners.name(), manners));
+        let manners = self.choice(setting, manners, &all);
+        if !manners.go_with(dialect) {
+            self.refuse(
+                Problem::new(
+                    setting,
+                    "must be manners of the provider's dialect",
+                    format!(
+                        "leave it out, or set `dialect` to another than `{}`",
+                        dialect.name()
+                    ),
+                )
+                .with_value(manners.name()),
+            );
+        }
+        manners
+    }
+
+    fn api_version(&mut self, place: &str, api_version: Option<&str>, manners: Manners) {
+        let Some(api_version) = api_version else {
+            return;
+        };
+        let setting = format!("{place}.api_version");
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let refusal = match manners {
+            Manners::Azure if !api_version.is_empty() && api_version.bytes().all(is_word) => return,
+            Manners::Azure => Problem::new(
+                setting,
+                "must be a version",
+                "write `2024-10-21`, or `2024-10-01-preview`",
+            ),
+            _ => Problem::new(
+                setting,
+                "must only be given with `manners: azure`",
+                "take it out, or add `manners: azure`",
+            ),
+        };
+        self.refuse(refusal.with_value(api_version));
     }
 
     fn health(&mut self, place: &str, health: &raw::Health) -> Health {

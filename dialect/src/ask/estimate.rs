@@ -1,0 +1,116 @@
+//! How many tokens a request may cost, before anyone counted them.
+
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+use shared::units::clamp_tokens;
+
+use super::{Ask, FieldValue};
+use crate::tokens::{TOKENIZED_BYTES_MAX, clamp_length, estimate_tokens};
+use crate::{Endpoint, Operation, TokenCounter};
+
+/// Output of a request that sets no limit on it.
+const OUTPUT_TOKENS_DEFAULT: i64 = 1024;
+
+/// What a chat costs beside its text: role and delimiters of each message, and the beginning of the answer.
+const TOKENS_PER_MESSAGE: u32 = 4;
+const TOKENS_PER_CHAT: u32 = 3;
+
+/// An image of 1024 × 1024 at high detail, by OpenAI's published rule. The bytes of an attachment say nothing.
+const TOKENS_PER_ATTACHMENT: u32 = 765;
+
+/// Prompt + answers × (the output limit | 1024).
+pub(super) fn tokens(ask: &Ask, tokens: &TokenCounter, overrides: &Map<String, Value>) -> u32 {
+    let prompt = i64::from(ask.prompt_tokens(tokens));
+    let is_generating = matches!(
+        ask.endpoint.operation(),
+        Operation::Chat | Operation::Completion
+    );
+    if !is_generating {
+        return clamp_tokens(prompt);
+    }
+    let limits = ask.grammar.output_limits.iter();
+    // LM Studio and llama.cpp take -1 for no limit.
+    let mut limits = limits
+        .filter_map(|path| integer(ask, path, overrides))
+        .filter(|&limit| limit > 0);
+
+    let output = limits.next().unwrap_or(OUTPUT_TOKENS_DEFAULT);
+    let counts = ask.grammar.counts.iter();
+    let n_drafts = counts
+        .filter_map(|path| integer(ask, path, overrides))
+        .fold(1, i64::max);
+    let output = output
+        .saturating_mul(n_drafts)
+        .saturating_mul(n_prompts(ask));
+    clamp_tokens(prompt.saturating_add(output))
+}
+
+pub(super) fn prompt_tokens(ask: &Ask, tokens: &TokenCounter) -> u32 {
+    let text = &ask.object.text;
+    let n_strings = clamp_length(text.strings.len());
+
+    let mut total = clamp_length(text.n_numbers);
+    total = total.saturating_add(match text.n_bytes > TOKENIZED_BYTES_MAX {
+        true => estimate_tokens(text.n_bytes),
+        false => count_strings(ask, tokens),
+    });
+    let n_attachments = clamp_length(text.n_attachments);
+    total = total.saturating_add(n_attachments.saturating_mul(TOKENS_PER_ATTACHMENT));
+    if ask.endpoint.operation() == Operation::Chat {
+        total = total
+            .saturating_add(n_strings.saturating_mul(TOKENS_PER_MESSAGE))
+            .saturating_add(TOKENS_PER_CHAT);
+        // Providers put the schemas into the prompt in a shorter form of their own.
+        for name in ask.grammar.schemas {
+            let raw = ask.field(name).map(FieldValue::raw).unwrap_or_default();
+            total = total.saturating_add(tokens.count(&String::from_utf8_lossy(raw)));
+        }
+    }
+    clamp_tokens(i64::from(total))
+}
+
+fn count_strings(ask: &Ask, tokens: &TokenCounter) -> u32 {
+    let spans = ask.object.text.strings.iter();
+    let raws = spans.filter_map(|span| ask.body.get(span.clone()));
+    raws.fold(0, |total: u32, raw| {
+        total.saturating_add(tokens.count_json_string(raw))
+    })
+}
+
+/// The answers to a request: `n` to each of its prompts.
+pub(super) fn n_choices(ask: &Ask, overrides: &Map<String, Value>) -> i64 {
+    let path = ask.grammar.counts.first();
+    let n = path
+        .and_then(|path| integer(ask, path, overrides))
+        .unwrap_or(1)
+        .max(1);
+    n.saturating_mul(n_prompts(ask))
+}
+
+/// A field's whole number, as the upstream will see it.
+fn integer(ask: &Ask, path: &str, overrides: &Map<String, Value>) -> Option<i64> {
+    let forced = overrides
+        .iter()
+        .find(|(name, _)| ask.place_of(name) == path);
+    match forced {
+        Some((_, value)) => value.as_i64(),
+        None => ask.field(path).and_then(FieldValue::integer),
+    }
+}
+
+/// Completions take several prompts at once, and answer each: texts, or lists of token ids.
+fn n_prompts(ask: &Ask) -> i64 {
+    if ask.endpoint != Endpoint::Completions {
+        return 1;
+    }
+    let raw = ask.field("prompt").map(FieldValue::raw).unwrap_or_default();
+    let Some(inside) = raw.strip_prefix(b"[") else {
+        return 1;
+    };
+    if !matches!(inside.trim_ascii_start().first(), Some(b'"' | b'[')) {
+        // One list of token ids.
+        return 1;
+    }
+    let prompts = serde_json::from_slice::<Vec<IgnoredAny>>(raw).unwrap_or_default();
+    i64::try_from(prompts.len()).unwrap_or(i64::MAX).max(1)
+}

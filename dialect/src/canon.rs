@@ -1,0 +1,24 @@
+//! The one form between all dialects: what a chat asks, what it answers, and the events of a streamed answer.
+//!
+//! A dialect reads its bytes into these types and writes them from these types; no dialect knows another. What a target
+//! has no words for is refused by the name that the client gave it, or dropped where the model allows: see [`Losses`].
+
+mod chat;
+mod embedding;
+mod event;
+mod field;
+mod loss;
+mod overrides;
+mod reply;
+pub(crate) mod signature;
+
+pub use chat::{
+    Chat, Effort, Format, LogprobsAsked, Message, Part, Reasoning, Role, Schema, Source, Tool,
+    ToolCall, ToolChoice, ToolResult,
+};
+pub use embedding::{EmbeddingAsk, EmbeddingReply, Input};
+pub use event::{Event, StreamReader, StreamWriter};
+pub use field::Field;
+pub use loss::{Losses, Unsupported};
+pub(crate) use overrides::{override_fields, set_top_level};
+pub use reply::{AnswerFacts, Choice, Finish, Reply, StreamVariant};

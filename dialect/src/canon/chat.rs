@@ -1,0 +1,267 @@
+//! What a chat asks.
+
+use serde_json::{Map, Value};
+
+/// A chat request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chat {
+    /// As the reader found it; a writer is told the upstream's name.
+    pub model: String,
+    pub is_stream: bool,
+    /// Oldest first. System messages may stand anywhere.
+    pub messages: Vec<Message>,
+    pub tools: Vec<Tool>,
+    pub tool_choice: Option<ToolChoice>,
+    /// `Some(false)`: at most one tool call in an answer.
+    pub parallel_tool_calls: Option<bool>,
+    /// `None`: text.
+    pub format: Option<Format>,
+    pub max_tokens: Option<u32>,
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
+    pub top_k: Option<u32>,
+    pub min_p: Option<f64>,
+    pub frequency_penalty: Option<f64>,
+    pub presence_penalty: Option<f64>,
+    pub seed: Option<i64>,
+    pub stop: Vec<String>,
+    /// How many answers.
+    pub n: Option<u32>,
+    pub logprobs: Option<LogprobsAsked>,
+    /// By token id, in OpenAI's form.
+    pub logit_bias: Option<Map<String, Value>>,
+    pub reasoning: Option<Reasoning>,
+    /// The end user, for the provider's abuse monitoring.
+    pub user: Option<String>,
+    /// `low`, `medium`, `high`.
+    pub verbosity: Option<String>,
+    /// Fields of the client's dialect that have no place here, by their path there, such as `prediction` or
+    /// `generationConfig.mediaResolution`. Another dialect cannot express them.
+    ///
+    /// Hints that change no answer (`metadata`, `store: false`, cache hints) are not kept at all when they are read.
+    pub others: Vec<(String, Value)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    pub role: Role,
+    /// Who of several with this role speaks.
+    pub name: Option<String>,
+    pub parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Also OpenAI's `developer`.
+    System,
+    User,
+    Assistant,
+    /// Has only [`Part::ToolResult`]s.
+    Tool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    Text(String),
+    /// The assistant's, instead of an answer.
+    Refusal(String),
+    Image {
+        source: Source,
+        /// OpenAI's `detail`: `auto`, `low`, `high`, `original`.
+        detail: Option<String>,
+    },
+    Audio {
+        /// Base64.
+        data: String,
+        /// Media type: `audio/wav`, `audio/mp3`.
+        media_type: String,
+    },
+    /// A document, PDF mostly.
+    File {
+        source: Source,
+        name: Option<String>,
+    },
+    /// What the model thought, and the provider's proof that it did.
+    Thinking {
+        text: String,
+        signature: Option<String>,
+    },
+    /// Thoughts that only the provider can read.
+    RedactedThinking(String),
+    ToolCall(ToolCall),
+    ToolResult(ToolResult),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Url(String),
+    Data {
+        /// `image/png`.
+        media_type: String,
+        /// Without a `data:` prefix.
+        base64: String,
+    },
+    /// Uploaded to this provider before.
+    FileId(String),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolCall {
+    pub id: String,
+    pub name: String,
+    /// JSON text, as the model wrote it; mostly an object.
+    pub arguments: String,
+    /// Gemini's `thoughtSignature`, to be sent back with the call.
+    pub signature: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolResult {
+    pub call_id: String,
+    /// The tool's; readers fill it in from the call where the dialect does not send it.
+    pub name: Option<String>,
+    /// Text, images, files.
+    pub parts: Vec<Part>,
+    pub is_error: bool,
+}
+
+/// A function that the model may call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tool {
+    pub name: String,
+    pub description: Option<String>,
+    /// JSON schema; `None`: no parameters.
+    pub parameters: Option<Value>,
+    pub strict: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToolChoice {
+    None,
+    Auto,
+    /// Some tool.
+    Required,
+    Named(String),
+    /// Only these; `is_required`: one of them.
+    Among {
+        names: Vec<String>,
+        is_required: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Format {
+    /// Any JSON object.
+    Json,
+    Schema(Schema),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schema {
+    /// OpenAI wants one; others do not send it.
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub schema: Value,
+    pub strict: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogprobsAsked {
+    /// Alternatives to each token.
+    pub top: Option<u32>,
+}
+
+/// How much to think before answering.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasoning {
+    pub effort: Option<Effort>,
+    /// Tokens; 0 is none, as with [`Effort::None`].
+    pub budget: Option<u32>,
+    /// Whether the thoughts, or a summary of them, are wanted in the answer.
+    pub is_shown: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    /// OpenAI's `xhigh`.
+    ExtraHigh,
+    Max,
+}
+
+impl Effort {
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Minimal,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::ExtraHigh,
+        Self::Max,
+    ];
+
+    /// As OpenAI writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::ExtraHigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|effort| effort.as_str() == word)
+    }
+}
+
+impl Chat {
+    /// The name of the tool that was called under `id`, in the messages so far.
+    pub fn tool_name(&self, id: &str) -> Option<&str> {
+        let parts = self
+            .messages
+            .iter()
+            .rev()
+            .flat_map(|message| &message.parts);
+        parts
+            .filter_map(|part| match part {
+                Part::ToolCall(call) => Some(call),
+                _ => None,
+            })
+            .find(|call| call.id == id)
+            .map(|call| call.name.as_str())
+    }
+}
+
+impl Message {
+    pub fn new(role: Role, parts: Vec<Part>) -> Self {
+        Self {
+            role,
+            name: None,
+            parts,
+        }
+    }
+}
+
+impl Source {
+    /// Takes `data:image/png;base64,…` apart; any other URL is kept as it is.
+    pub fn of_url(url: &str) -> Self {
+        let data = url
+            .strip_prefix("data:")
+            .and_then(|rest| rest.split_once(";base64,"));
+        match data {
+            Some((media_type, base64)) => Self::Data {
+                media_type: media_type.to_owned(),
+                base64: base64.to_owned(),
+            },
+            None => Self::Url(url.to_owned()),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! One attempt: a client's request towards one upstream, and that one's answer back.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use shared::config::{Dialect, Manners};
+
+use crate::canon::{AnswerFacts, EmbeddingAsk, Losses, Reply, StreamVariant};
+use crate::inspect::inspect_reply;
+use crate::tokens::estimate_tokens;
+use crate::{
+    Ask, BadRequest, Endpoint, Operation, ReplyFault, StreamRelay, TokenCounter, Usage, canon, wire,
+};
+
+/// Who is asked, as far as words go.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub dialect: Dialect,
+    pub manners: Manners,
+    /// The upstream's name for the model.
+    pub model: &'a str,
+    /// Request fields that are forced, as OpenAI names them.
+    pub overrides: &'a Map<String, Value>,
+    pub drop_unsupported: bool,
+}
+
+/// How a request is told to an upstream, and its answer to the client.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    client: Endpoint,
+    /// Where the upstream is asked.
+    upstream: Endpoint,
+    is_faithful: bool,
+    is_stream: bool,
+    variant: StreamVariant,
+    wants_usage: bool,
+    n_choices: usize,
+    /// What to send.
+    body: Bytes,
+    /// The client's request, where its answer depends on it.
+    embedding: Option<EmbeddingAsk>,
+}
+
+/// A whole answer for the client, and what it cost.
+#[derive(Debug)]
+pub struct Answered {
+    pub body: Bytes,
+    /// `None` if it was not reported, or cannot be believed.
+    pub usage: Option<Usage>,
+    /// Counted where it was not reported.
+    pub completion_tokens: u32,
+}
+
+impl Exchange {
+    /// Words `ask` for `target`.
+    ///
+    /// # Errors
+    ///
+    /// What `target` cannot be asked: the message names the field, or the endpoint.
+    pub fn new(ask: &Ask, variant: StreamVariant, target: &Target<'_>) -> Result<Self, BadRequest> {
+        let client = ask.endpoint();
+        let Some(upstream) = client.at(target.dialect) else {
+            return Err(BadRequest::new(format!(
+                "`{}` cannot be asked of the model's upstream, which speaks `{}`.",
+                client.name(),
+                target.dialect.name()
+            )));
+        };
+        // Who speaks the client's dialect in its own way is translated like any other.
+        let is_faithful = upstream == client && target.manners.are_faithful();
+        let mut embedding = None;
+        let body = if is_faithful {
+            ask.for_same_dialect(target.model, target.overrides)
+        } else {
+            let losses = Losses::new(client.dialect(), target.dialect, target.drop_unsupported);
+            Bytes::from(match client.operation() {
+                Operation::Embedding => {
+                    let asked = wire::read_embedding_ask(client, ask.body())?;
+                    let body = wire::write_embedding_ask(&asked, target, &losses)?;
+                    embedding = Some(asked);
+                    body
+                }
+                _ => {
+                    let mut chat = wire::read_chat(client, ask.body())?;
+                    chat.is_stream = ask.is_stream();
+                    let rest = canon::override_fields(&mut chat, target.overrides)?;
+                    let body = wire::write_chat(&chat, target, &losses)?;
+                    canon::set_top_level(body, &rest)
+                }
+            })
+        };
+        Ok(Self {
+            client,
+            upstream,
+            is_faithful,
+            is_stream: ask.is_stream(),
+            variant,
+            wants_usage: ask.wants_usage(),
+            n_choices: ask.n_choices(target.overrides),
+            body,
+            embedding,
+        })
+    }
+
+    /// Where the upstream is asked.
+    pub fn upstream(&self) -> Endpoint {
+        self.upstream
+    }
+
+    /// Whether the client's dialect goes through as it is.
+    pub fn is_faithful(&self) -> bool {
+        self.is_faithful
+    }
+
+    pub fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// The variant of the upstream's stream: the client's own, if its bytes go through.
+    pub fn variant(&self) -> StreamVariant {
+        match self.is_faithful {
+            true => self.variant,
+            false => StreamVariant::Usual,
+        }
+    }
+
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Reads the body of a 200 and words it for the client.
+    ///
+    /// # Errors
+    ///
+    /// What is no answer.
+    pub fn answer(
+        &self,
+        body: Bytes,
+        facts: &AnswerFacts,
+        counter: &TokenCounter,
+    ) -> Result<Answered, ReplyFault> {
+        if self.is_faithful && self.client.dialect() == Dialect::OpenaiChat {
+            let inspected = inspect_reply(self.client, &body);
+            let (usage, completion_tokens) = match (&inspected.fault, inspected.usage) {
+                (Some(fault), _) => return Err(fault.clone()),
+                (None, Some(usage)) => (Some(usage), usage.completion_tokens),
+                (None, None) => (None, inspected.completion_tokens_estimate(counter)),
+            };
+            return Ok(Answered {
+                body,
+                usage,
+                completion_tokens,
+            });
+        }
+        match self.client.operation() {
+            Operation::Embedding => self.embedded(body, facts),
+            Operation::TokenCount => Ok(Answered {
+                usage: None,
+                completion_tokens: 0,
+                body,
+            }),
+            _ => self.chatted(body, facts),
+        }
+    }
+
+    fn embedded(&self, body: Bytes, facts: &AnswerFacts) -> Result<Answered, ReplyFault> {
+        let reply = wire::read_embedding_reply(self.upstream.dialect(), &body)?;
+        let body = match &self.embedding {
+            Some(ask) => Bytes::from(wire::write_embedding_reply(self.client, &reply, ask, facts)),
+            None => body,
+        };
+        Ok(Answered {
+            body,
+            usage: reply.usage,
+            completion_tokens: 0,
+        })
+    }
+
+    fn chatted(&self, body: Bytes, facts: &AnswerFacts) -> Result<Answered, ReplyFault> {
+        let reply = wire::read_reply(self.upstream.dialect(), &body)?;
+        let usage = reply.usage;
+        let completion_tokens = match usage {
+            Some(usage) => usage.completion_tokens,
+            None => estimate(&reply),
+        };
+        let body = match self.is_faithful {
+            true => body,
+            false => Bytes::from(wire::write_reply(self.client, reply, facts)),
+        };
+        Ok(Answered {
+            body,
+            usage,
+            completion_tokens,
+        })
+    }
+
+    /// Begins to relay the stream of a 200.
+    pub fn stream(&self, facts: AnswerFacts) -> StreamRelay {
+        let facts = AnswerFacts {
+            wants_usage: self.wants_usage,
+            variant: self.variant,
+            ..facts
+        };
+        let writer = wire::writer(self.client, facts);
+        let upstream = self.upstream.dialect();
+        let framing = wire::framing(upstream, self.variant());
+        if !self.is_faithful {
+            let reader = wire::reader(upstream);
+            return StreamRelay::translate(framing, reader, self.n_choices, writer);
+        }
+        match upstream {
+            Dialect::OpenaiChat => {
+                StreamRelay::scan(self.client, self.wants_usage, self.n_choices, writer)
+            }
+            _ => StreamRelay::observe(framing, wire::reader(upstream), self.n_choices, writer),
+        }
+    }
+}
+
+/// Output tokens of an answer that does not report them.
+fn estimate(reply: &Reply) -> u32 {
+    let parts = reply.choices.iter().flat_map(|choice| &choice.parts);
+    let n_bytes = parts.map(|part| match part {
+        canon::Part::Text(text)
+        | canon::Part::Refusal(text)
+        | canon::Part::Thinking { text, .. } => text.len(),
+        canon::Part::ToolCall(call) => call.name.len() + call.arguments.len(),
+        _ => 0,
+    });
+    estimate_tokens(n_bytes.sum())
+}

@@ -1,0 +1,27 @@
+//! OpenAI's chat completions, and all who speak it.
+
+mod chunk;
+mod embedding;
+mod error;
+mod read_chat;
+mod read_reply;
+mod read_stream;
+mod write_chat;
+mod write_reply;
+mod write_stream;
+
+pub(crate) use chunk::{ChunkReader, has_content};
+pub(crate) use embedding::{
+    read_ask as read_embedding_ask, read_reply as read_embedding_reply,
+    write_ask as write_embedding_ask, write_reply as write_embedding_reply,
+};
+pub(crate) use error::error_body;
+pub(crate) use read_chat::{read_chat, set_field};
+pub(crate) use read_reply::read_reply;
+pub(crate) use read_stream::Reader;
+pub(crate) use write_chat::write_chat;
+pub(crate) use write_reply::write_reply;
+pub(crate) use write_stream::Writer;
+
+#[cfg(test)]
+mod pass_tests;

@@ -1,0 +1,26 @@
+//! A client's request → the canonical form.
+
+use crate::canon::Chat;
+use crate::{BadRequest, Endpoint};
+
+/// Reads a whole request.
+///
+/// # Errors
+///
+/// A field that is not as this dialect has it; the message names it.
+pub(crate) fn read_chat(_endpoint: Endpoint, _body: &[u8]) -> Result<Chat, BadRequest> {
+    Err(BadRequest::new("not read yet"))
+}
+
+/// Sets the field that OpenAI calls `name`; `false` if chats in general have no such field.
+///
+/// # Errors
+///
+/// A value that is not as OpenAI has it.
+pub(crate) fn set_field(
+    _chat: &mut Chat,
+    _name: &str,
+    _value: &serde_json::Value,
+) -> Result<bool, BadRequest> {
+    Ok(false)
+}
