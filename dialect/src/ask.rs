@@ -3,6 +3,7 @@
 mod estimate;
 mod fields;
 mod grammar;
+mod needs;
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -13,6 +14,7 @@ use shared::config::Dialect;
 
 use self::fields::FieldValue;
 use self::grammar::{Grammar, StreamPlace};
+pub use self::needs::Needs;
 use crate::canon::Field;
 use crate::error::{ErrorBody, ErrorType};
 use crate::scan::{self, Object, ScanError};

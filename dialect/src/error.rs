@@ -1,6 +1,7 @@
 //! Errors: what clients are told, in the words of their dialect, and the many shapes that providers send.
 
 use serde_json::{Value, json};
+use shared::config::Dialect;
 
 /// What a client is told; each dialect has its own shape for it, see [`crate::wire::error_body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,24 @@ impl UpstreamError {
             Value::Array(errors) => errors.first()?,
             body => body,
         };
-        Self::of_error(body.get("error")?)
+        match body.get("error") {
+            Some(error) => Self::of_error(error),
+            None => Self::of_bare(body),
+        }
+    }
+
+    /// Amazon's shape: the message at the top, its kind in a header or beside it.
+    fn of_bare(body: &Value) -> Option<Self> {
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        let message = text("message").or_else(|| text("Message"))?;
+        let is_bare = ["id", "object", "choices", "content", "output"]
+            .into_iter()
+            .all(|name| body.get(name).is_none());
+        is_bare.then(|| Self {
+            message,
+            kind: text("__type").or_else(|| text("type")),
+            ..Self::default()
+        })
     }
 
     /// Reads the value of an `error` field.
@@ -122,10 +140,22 @@ impl UpstreamError {
         })
     }
 
-    /// Whether `body` has the shape that clients get: an object with an `error` object that has a message.
-    pub fn is_openai_shaped(body: &[u8]) -> bool {
-        let body: Option<Value> = serde_json::from_slice(body).ok();
-        body.is_some_and(|body| body["error"]["message"].is_string())
+    /// Whether `body` has the shape that clients of `dialect` know, and can be passed on as it is.
+    pub fn is_shaped_for(dialect: Dialect, body: &[u8]) -> bool {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+            return false;
+        };
+        let error = &body["error"];
+        match dialect {
+            Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::BedrockConverse => {
+                error["message"].is_string()
+            }
+            Dialect::AnthropicMessages => {
+                body["type"] == "error" && error["type"].is_string() && error["message"].is_string()
+            }
+            Dialect::GeminiGenerate => error["message"].is_string() && error["code"].is_u64(),
+            Dialect::OllamaChat => error.is_string(),
+        }
     }
 }
 
@@ -232,12 +262,31 @@ mod tests {
 
     #[test]
     fn only_the_shape_that_clients_get_is_passed_on_as_it_is() {
-        let is_openai_shaped = |body: &str| UpstreamError::is_openai_shaped(body.as_bytes());
+        use Dialect::{AnthropicMessages, GeminiGenerate, OllamaChat, OpenaiChat};
 
-        assert!(is_openai_shaped(r#"{"error":{"message":"m"}}"#));
-        assert!(!is_openai_shaped(r#"[{"error":{"message":"m"}}]"#));
-        assert!(!is_openai_shaped(r#"{"error":"m"}"#));
-        assert!(!is_openai_shaped("<html>"));
+        let check = |body: &str, expected: &[Dialect]| {
+            for dialect in [OpenaiChat, AnthropicMessages, GeminiGenerate, OllamaChat] {
+                let is_shaped = UpstreamError::is_shaped_for(dialect, body.as_bytes());
+                assert_eq!(
+                    is_shaped,
+                    expected.contains(&dialect),
+                    "{dialect:?}: {body}"
+                );
+            }
+        };
+
+        check(r#"{"error":{"message":"m"}}"#, &[OpenaiChat]);
+        check(r#"[{"error":{"message":"m"}}]"#, &[]);
+        check(r#"{"error":"m"}"#, &[OllamaChat]);
+        check("<html>", &[]);
+        check(
+            r#"{"type":"error","error":{"type":"api_error","message":"m"}}"#,
+            &[OpenaiChat, AnthropicMessages],
+        );
+        check(
+            r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#,
+            &[OpenaiChat, GeminiGenerate],
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::canon::{AnswerFacts, EmbeddingAsk, Losses, Reply, StreamVariant};
 use crate::inspect::inspect_reply;
 use crate::tokens::estimate_tokens;
 use crate::{
-    Ask, BadRequest, Endpoint, Operation, ReplyFault, StreamRelay, TokenCounter, Usage, canon, wire,
+    Ask, BadRequest, Endpoint, Framing, Operation, ReplyFault, StreamRelay, TokenCounter, Usage,
+    canon, wire,
 };
 
 /// Who is asked, as far as words go.
@@ -123,6 +124,11 @@ impl Exchange {
         }
     }
 
+    /// How the upstream cuts its stream.
+    pub fn framing(&self) -> Framing {
+        wire::framing(self.upstream.dialect(), self.variant())
+    }
+
     pub fn body(&self) -> &Bytes {
         &self.body
     }
@@ -202,7 +208,7 @@ impl Exchange {
         };
         let writer = wire::writer(self.client, facts);
         let upstream = self.upstream.dialect();
-        let framing = wire::framing(upstream, self.variant());
+        let framing = self.framing();
         if !self.is_faithful {
             let reader = wire::reader(upstream);
             return StreamRelay::translate(framing, reader, self.n_choices, writer);

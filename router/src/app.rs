@@ -9,17 +9,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dialect::TokenCounter;
 use shared::config::{Config, ConfigFile, StateStore};
 use shared::state::SharedState;
 use shared::state::record::Recorder;
 use shared::tasks::spawn_named;
+use shared::time::SystemClock;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::join::join;
-use crate::dialect::TokenCounter;
 use crate::fleet::CurrentFleet;
 use crate::http::admin::{Admin, Routes};
 use crate::http::readiness::Readiness;
@@ -34,6 +35,9 @@ use crate::upstream::UpstreamClient;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two requests on one connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// From the moment this replica says that it is leaving to its last accepted connection: whoever sends requests here asks
+/// that often whether it may.
+const FAREWELL: Duration = Duration::from_millis(250);
 /// How long streams that are broken off at the end of a drain may take to say so.
 const CUT_GRACE: Duration = Duration::from_secs(2);
 
@@ -47,6 +51,8 @@ pub struct App {
 
 /// The data port at work; gives up what it does when dropped.
 struct Port {
+    /// Others should get the new requests.
+    leaving: CancellationToken,
     draining: CancellationToken,
     abandon: CancellationToken,
     /// The accept loop and its connections.
@@ -124,8 +130,9 @@ impl App {
         let upstream = UpstreamClient::new(&config.timeouts)
             .map_err(|error| StartError::Upstream(error.to_string()))?;
 
+        let leaving = CancellationToken::new();
         let draining = CancellationToken::new();
-        let readiness = Readiness::new(draining.clone());
+        let readiness = Readiness::new(leaving.clone());
         let admin = admin_listener
             .into_std()
             .and_then(|listener| {
@@ -136,7 +143,7 @@ impl App {
                 )
             })
             .map_err(StartError::Admin)?;
-        let port = Port::serve(listener, &config, &readiness, draining.clone());
+        let port = Port::serve(listener, &config, &readiness, leaving, draining.clone());
 
         // Not waited for by the drain: the session ends after it, by `leave`.
         let background = TaskTracker::new();
@@ -157,6 +164,7 @@ impl App {
             session,
             upstream,
             counter,
+            clock: SystemClock::start(),
             chance: Mutex::new(fastrand::Rng::new()),
             draining,
             cut: CancellationToken::new(),
@@ -208,9 +216,11 @@ impl Port {
         listener: TcpListener,
         config: &Config,
         readiness: &Arc<Readiness>,
+        leaving: CancellationToken,
         draining: CancellationToken,
     ) -> Self {
         let port = Self {
+            leaving,
             draining,
             abandon: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -240,6 +250,9 @@ impl Port {
     async fn drain(&self, pipeline: &Pipeline) {
         let limit = pipeline.config.timeouts.drain;
         tracing::info!("Draining for {limit:?} at most");
+        self.leaving.cancel();
+        // Whoever still sends requests here is served until it can have seen that it should not.
+        sleep(FAREWELL).await;
         self.draining.cancel();
         self.tasks.close();
         if timeout(limit, self.tasks.wait()).await.is_ok() {
@@ -260,6 +273,7 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
+        self.leaving.cancel();
         self.draining.cancel();
         self.abandon.cancel();
     }

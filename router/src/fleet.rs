@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Map, Value};
 use shared::catalog::{Catalog, ScopeKind};
-use shared::config::{ClientKey, Config, Model};
+use shared::config::{Capability, ClientKey, Config, Dialect, Manners, Model};
 use shared::ids::{
     CandidateIndex, ClientKeyName, KeyName, ModelIndex, ModelName, ProviderName, RowIndex, TeamName,
 };
@@ -40,9 +40,12 @@ pub(crate) struct FleetModel {
     pub(crate) is_exclusive: bool,
     /// Request fields that are forced.
     pub(crate) overrides: Map<String, Value>,
+    /// Whether what an upstream's dialect cannot express is left out.
+    pub(crate) drop_unsupported: bool,
     /// In configuration order; empty where the catalog knows none of those that this replica can call.
     pub(crate) candidates: Vec<FleetCandidate>,
-    /// Whether the catalog knows candidates of this model that this replica has no credential for.
+    /// Whether the catalog knows candidates of this model that are not among these: this replica has no credential for
+    /// them, or they cannot serve the request at hand.
     pub(crate) is_partial: bool,
 }
 
@@ -57,6 +60,10 @@ pub(crate) struct FleetCandidate {
     pub(crate) label: Arc<str>,
     /// The provider's name for the model.
     pub(crate) upstream_model: String,
+    /// Prompt and answer together; `None` is unknown.
+    pub(crate) context_length: Option<u32>,
+    /// `None` is unknown.
+    pub(crate) capabilities: Option<Arc<[Capability]>>,
     /// Whether the key serves no other upstream model: most providers report their limits by model.
     pub(crate) is_only_model: bool,
 }
@@ -64,6 +71,9 @@ pub(crate) struct FleetCandidate {
 #[derive(Debug)]
 pub(crate) struct FleetProvider {
     pub(crate) name: ProviderName,
+    pub(crate) dialect: Dialect,
+    pub(crate) manners: Manners,
+    pub(crate) api_version: Option<String>,
     pub(crate) base_url: String,
     pub(crate) headers: Vec<(String, Secret<String>)>,
 }
@@ -92,6 +102,9 @@ impl Fleet {
             .map(|provider| {
                 let fleet_provider = FleetProvider {
                     name: provider.name.clone(),
+                    dialect: provider.dialect,
+                    manners: provider.manners,
+                    api_version: provider.api_version.clone(),
                     base_url: provider.base_url.clone(),
                     headers: provider.headers.clone(),
                 };
@@ -183,6 +196,19 @@ impl Fleet {
 }
 
 impl FleetModel {
+    /// The same with only those of its candidates; a claim has to name them then.
+    pub(crate) fn with_candidates(&self, candidates: Vec<FleetCandidate>) -> Self {
+        Self {
+            index: self.index,
+            name: self.name.clone(),
+            is_exclusive: self.is_exclusive,
+            overrides: self.overrides.clone(),
+            drop_unsupported: self.drop_unsupported,
+            is_partial: true,
+            candidates,
+        }
+    }
+
     /// Where in `candidates` the one with this index is.
     pub(crate) fn position(&self, index: CandidateIndex) -> Option<usize> {
         self.candidates
@@ -298,6 +324,8 @@ fn build_model(
         let Some(fleet_provider) = providers.get(provider_name) else {
             continue;
         };
+        let capabilities: Option<Arc<[Capability]>> =
+            upstream.capabilities.as_deref().map(Arc::from);
         for key in &provider.keys {
             let name = candidate_name(&model.name, &provider.name, &upstream.model, &key.name);
             let Some(candidate) = indexes.candidates.get(name.as_str()) else {
@@ -314,6 +342,8 @@ fn build_model(
                 secret: key.secret.clone(),
                 label: format!("{provider_name}/{}", key.name).into(),
                 upstream_model: upstream.model.clone(),
+                context_length: upstream.context_length,
+                capabilities: capabilities.clone(),
                 is_only_model: is_only_model(config, &provider.name, &upstream.model),
             });
         }
@@ -328,6 +358,7 @@ fn build_model(
         name: model.name.clone(),
         is_exclusive: model.exclusive,
         overrides: model.overrides.clone(),
+        drop_unsupported: model.drop_unsupported,
         is_partial: is_partial(declared, &candidates),
         candidates,
     })
@@ -357,6 +388,7 @@ fn keep_model(
         name: previous.name.clone(),
         is_exclusive: previous.is_exclusive,
         overrides: previous.overrides.clone(),
+        drop_unsupported: previous.drop_unsupported,
         is_partial: is_partial(declared, &candidates),
         candidates,
     })

@@ -1,5 +1,6 @@
 //! All that knows axum: listening, routes, headers, error bodies.
 
+mod addressee;
 pub(crate) mod admin;
 mod answer_headers;
 mod body;

@@ -4,7 +4,6 @@
 //! says reqwest, `dialect` does no I/O. No router writes the catalog, and routers never talk to each other.
 
 mod app;
-pub mod dialect;
 mod fleet;
 mod http;
 mod metrics;

@@ -11,21 +11,24 @@ pub(crate) mod relay;
 pub(crate) mod report;
 pub(crate) mod retry;
 pub(crate) mod settle;
+pub(crate) mod wording;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+use dialect::canon::{AnswerFacts, StreamVariant};
+use dialect::{Ask, Endpoint, Operation, PathFacts, TokenCounter, wire};
 use fastrand::Rng;
 use http::HeaderMap;
 use shared::config::Config;
 use shared::lease::Outcome;
 use shared::state::session::Session;
+use shared::time::{Clock as _, SystemClock};
 use tokio_util::sync::CancellationToken;
 
-use crate::dialect::{Ask, Endpoint, TokenCounter};
-use crate::fleet::{CurrentFleet, Fleet};
+use crate::fleet::{CurrentFleet, Fleet, FleetModel};
 use crate::pipeline::admit::{Admission, Quota, quotas};
 use crate::pipeline::authenticate::{Credentials, authenticate, priority};
 use crate::pipeline::dispatch::{OpenStream, Reply, dispatch};
@@ -35,6 +38,7 @@ use crate::pipeline::relay::Relay;
 use crate::pipeline::report::{End, Report};
 use crate::pipeline::retry::Retry;
 use crate::pipeline::settle::HeldLease;
+use crate::pipeline::wording::Wording;
 use crate::upstream::UpstreamClient;
 
 /// All that the stages need, made once.
@@ -44,6 +48,8 @@ pub(crate) struct Pipeline {
     pub(crate) fleet: CurrentFleet,
     pub(crate) upstream: UpstreamClient,
     pub(crate) counter: Arc<TokenCounter>,
+    /// What answers are dated by.
+    pub(crate) clock: SystemClock,
     /// For the jitter of retries. Asked when an attempt failed, never across an await.
     pub(crate) chance: Mutex<Rng>,
     /// No new request is begun.
@@ -55,6 +61,9 @@ pub(crate) struct Pipeline {
 /// A request as it came in; its body is only read once its sender is known.
 pub(crate) struct Call<'a, B> {
     pub(crate) endpoint: Endpoint,
+    /// What the path says of the request.
+    pub(crate) path: PathFacts,
+    pub(crate) variant: StreamVariant,
     pub(crate) credentials: Credentials<'a>,
     pub(crate) request_id: &'a str,
     /// `x-sluice-priority`.
@@ -66,8 +75,10 @@ pub(crate) struct Call<'a, B> {
 
 /// What goes back to the client.
 pub(crate) struct Answer {
-    /// `provider/key` that served.
-    pub(crate) served_by: Arc<str>,
+    /// `provider/key` that served; `None`: this router itself.
+    pub(crate) served_by: Option<Arc<str>>,
+    /// Whether the upstream's bytes go on as they are, and its content type with them.
+    pub(crate) is_faithful: bool,
     /// What is left of the caller's limits.
     pub(crate) quotas: Vec<Quota>,
     /// The upstream's, as far as they are the client's business.
@@ -117,14 +128,21 @@ where
 
     let body = call.body.await?;
     let body_len = body.len();
-    let ask = Arc::new(Ask::parse(call.endpoint, body)?);
+    let ask = Ask::parse(call.endpoint, call.path, body)?;
     let model = rank(&fleet, caller, ask.model())?;
-    report.set_model(model, ask.is_stream());
+    let is_stream = ask.is_stream();
+    report.set_model(model, is_stream);
     ask.check()?;
+    let facts = pipeline.facts(call.request_id, ask.model());
+    let wording = Arc::new(Wording::new(ask, call.variant, facts));
+    if let Some(answer) = pipeline.count_here(model, &wording) {
+        report.end(End::Served);
+        return Ok(answer);
+    }
 
-    let mut admission = Admission::new(pipeline, &fleet, model, &ask, caller, priority);
+    let mut admission = Admission::new(pipeline, &fleet, model, &wording, caller, priority)?;
     let mut lease = admission.admit(report).await?;
-    let mut retry = Retry::new(&pipeline.config, body_len, ask.is_stream(), Instant::now());
+    let mut retry = Retry::new(&pipeline.config, body_len, is_stream, Instant::now());
     let deadline = retry.deadline();
     loop {
         report.add_attempt(lease.candidate());
@@ -159,6 +177,36 @@ impl Pipeline {
         chance.fork()
     }
 
+    fn facts(&self, request_id: &str, model: &str) -> AnswerFacts {
+        AnswerFacts {
+            request_id: request_id.to_owned(),
+            created: self.clock.now_ms() / 1_000,
+            model: model.to_owned(),
+            ..AnswerFacts::default()
+        }
+    }
+
+    /// Counts a prompt's tokens itself where no upstream of the model counts them for clients of this dialect: nobody is
+    /// asked, so nothing is charged.
+    fn count_here(&self, model: &FleetModel, wording: &Wording) -> Option<Answer> {
+        let mut candidates = model.candidates.iter();
+        let is_counted_here = wording.endpoint().operation() == Operation::TokenCount
+            && !candidates.any(|candidate| wording.is_faithful(candidate));
+        is_counted_here.then(|| {
+            let n_tokens = wording.ask().prompt_tokens(&self.counter);
+            Answer {
+                served_by: None,
+                is_faithful: false,
+                quotas: Vec::new(),
+                headers: HeaderMap::new(),
+                body: AnswerBody::Whole(Bytes::from(wire::token_count_reply(
+                    wording.endpoint(),
+                    n_tokens,
+                ))),
+            }
+        })
+    }
+
     fn pass_on(
         &self,
         fleet: &Fleet,
@@ -166,7 +214,7 @@ impl Pipeline {
         lease: HeldLease,
         report: &mut Report,
     ) -> Answer {
-        let served_by = Arc::clone(&lease.candidate().label);
+        let served_by = Some(Arc::clone(&lease.candidate().label));
         let quotas = quotas(fleet, &lease);
         report.set_first_byte(lease.first_byte());
         match reply {
@@ -176,6 +224,7 @@ impl Pipeline {
                 lease.end(Outcome::Served, whole.charge);
                 Answer {
                     served_by,
+                    is_faithful: whole.is_faithful,
                     quotas,
                     headers: whole.headers,
                     body: AnswerBody::Whole(whole.body),
@@ -183,6 +232,7 @@ impl Pipeline {
             }
             Reply::Stream(stream) => Answer {
                 served_by,
+                is_faithful: stream.is_faithful,
                 quotas,
                 headers: stream.headers(),
                 body: AnswerBody::Stream(Box::new(OpenAnswer {

@@ -6,6 +6,7 @@ mod classify;
 mod failure;
 mod headers;
 mod limits;
+mod manners;
 mod moment;
 mod reply;
 mod retry_after;
@@ -13,10 +14,10 @@ mod retry_after;
 use std::error::Error;
 use std::time::Duration;
 
-use bytes::Bytes;
+use dialect::Exchange;
 use http::HeaderMap;
 use reqwest::redirect;
-use shared::config::Timeouts;
+use shared::config::{Manners, Timeouts};
 use shared::secret::Secret;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -24,8 +25,6 @@ use tokio::time::Instant;
 pub use classify::{Disposition, classify, classify_error};
 pub use failure::FailureClass;
 pub use reply::{BodyError, UpstreamReply};
-
-use crate::dialect::Endpoint;
 
 /// Shorter than the 5 s after which uvicorn and Node close idle connections, and all the more than a proxy's
 /// minute: a request never meets a connection that its upstream is just closing.
@@ -56,8 +55,13 @@ pub struct Attempt<'a> {
     /// The provider's, added to each of its requests; they win over all others.
     pub provider_headers: &'a [(String, Secret<String>)],
     pub secret: &'a Secret<String>,
-    pub endpoint: Endpoint,
-    pub body: &'a Bytes,
+    pub manners: Manners,
+    /// Azure's.
+    pub api_version: Option<&'a str>,
+    /// The provider's name for the model.
+    pub model: &'a str,
+    /// What is asked, and where.
+    pub exchange: &'a Exchange,
     pub request_id: &'a str,
     /// What the client sent; only what is on the allow-list goes on.
     pub client_headers: &'a HeaderMap,
@@ -164,12 +168,12 @@ impl UpstreamClient {
     /// No response: see [`SendError`].
     pub async fn send(&self, attempt: Attempt<'_>) -> Result<UpstreamReply, SendError> {
         let started = Instant::now();
-        let url = format!("{}{}", attempt.base_url, attempt.endpoint.path());
+        let url = format!("{}{}", attempt.base_url, manners::path(&attempt));
         let request = self
             .client
             .post(url)
             .headers(headers::for_upstream(&attempt)?)
-            .body(attempt.body.clone());
+            .body(attempt.exchange.body().clone());
 
         let first_byte = attempt.deadline.min(started + attempt.first_byte);
         let response = tokio::time::timeout_at(first_byte, request.send())

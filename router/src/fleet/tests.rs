@@ -3,8 +3,8 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use shared::catalog::{Limits, Strategy};
 use shared::config::{
-    Dialect, Health, Key, LogFormat, Provider, Queue, Retries, ServerLimits, StateStore, StateTls,
-    Telemetry, Timeouts, Upstream,
+    Dialect, Health, Key, LogFormat, Manners, Provider, Queue, Retries, ServerLimits, StateStore,
+    StateTls, Telemetry, Timeouts, Upstream,
 };
 
 use super::*;
@@ -25,6 +25,8 @@ fn provider(name: &str, base_url: String, keys: &[&str]) -> Provider {
     Provider {
         name: name.into(),
         dialect: Dialect::OpenaiChat,
+        manners: Manners::Plain,
+        api_version: None,
         base_url,
         headers: Vec::new(),
         limits: Limits::default(),
@@ -39,6 +41,8 @@ fn model(name: &str, aliases: &[&str], providers: &[Provider]) -> Model {
         model: "real".to_owned(),
         weight: 1.0,
         limits: Limits::default(),
+        context_length: None,
+        capabilities: None,
     };
     Model {
         name: name.into(),
@@ -48,6 +52,7 @@ fn model(name: &str, aliases: &[&str], providers: &[Provider]) -> Model {
         limits: Limits::default(),
         upstreams: providers.iter().map(upstream).collect(),
         overrides: Map::new(),
+        drop_unsupported: false,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dialect::canon::StreamVariant;
+use dialect::{Endpoint, Framing, wire};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use shared::catalog::WindowKind;
@@ -32,24 +34,35 @@ const TOKENS: QuotaNames = QuotaNames {
     reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
 };
 
-pub(crate) fn of(answer: &Answer) -> HeaderMap {
+pub(crate) fn of(answer: &Answer, endpoint: Endpoint, variant: StreamVariant) -> HeaderMap {
     let mut headers = answer.headers.clone();
-    if let Ok(served_by) = HeaderValue::from_str(&answer.served_by) {
+    let served_by = answer.served_by.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(served_by)) = served_by {
         headers.insert(X_SLUICE_KEY, served_by);
     }
-    let (default_type, is_stream) = match answer.body {
+    let (own_type, is_stream) = match answer.body {
         AnswerBody::Whole(_) => ("application/json", false),
-        AnswerBody::Stream(_) => ("text/event-stream", true),
+        AnswerBody::Stream(_) => (stream_type(endpoint, variant), true),
     };
-    headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static(default_type));
+    let own_type = HeaderValue::from_static(own_type);
+    match answer.is_faithful {
+        true => drop(headers.entry(CONTENT_TYPE).or_insert(own_type)),
+        false => drop(headers.insert(CONTENT_TYPE, own_type)),
+    }
     if is_stream {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     write_quotas(&mut headers, &answer.quotas);
     headers
+}
+
+fn stream_type(endpoint: Endpoint, variant: StreamVariant) -> &'static str {
+    match wire::framing(endpoint.dialect(), variant) {
+        Framing::Sse | Framing::EventStream => "text/event-stream",
+        Framing::Lines => "application/x-ndjson",
+        Framing::Array => "application/json",
+    }
 }
 
 /// Shows the caller's limits: per minute where there is one, else the window next in length.

@@ -1,30 +1,52 @@
-//! Headers → credentials, without judging them.
+//! Headers and query → credentials, without judging them.
 
-use http::HeaderMap;
+use std::borrow::Cow;
+
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Uri};
 
+use crate::http::addressee::query_value;
 use crate::pipeline::authenticate::Credentials;
 
-/// Where other dialects carry a credential: a second one that differs makes the request ambiguous.
-const OTHER_CARRIERS: [&str; 2] = ["api-key", "x-api-key"];
+/// Where the dialects' SDKs carry a credential, beside `Authorization: Bearer`: Azure, Anthropic, Google.
+const CARRIERS: [&str; 3] = ["api-key", "x-api-key", "x-goog-api-key"];
 
-/// Reads `Authorization: Bearer`.
-pub(crate) fn credentials(headers: &HeaderMap) -> Credentials<'_> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Credentials::None;
-    };
-    let Some(token) = bearer_token(value.as_bytes()) else {
-        return Credentials::None;
-    };
-    let is_ambiguous = OTHER_CARRIERS
-        .iter()
-        .flat_map(|carrier| headers.get_all(*carrier))
-        .any(|other| other.as_bytes() != token);
-    if is_ambiguous {
-        return Credentials::None;
+/// What a request brought.
+#[derive(Debug)]
+pub(crate) struct Brought<'a>(Option<Cow<'a, [u8]>>);
+
+impl Brought<'_> {
+    pub(crate) fn credentials(&self) -> Credentials<'_> {
+        match &self.0 {
+            Some(token) => Credentials::Token(token),
+            None => Credentials::None,
+        }
     }
-    Credentials::Token(token)
+}
+
+/// Reads the credential, wherever an SDK puts it; Google's may be in the query as `key`.
+///
+/// Two that differ are none: whoever asks has to say who it is.
+pub(crate) fn credentials<'a>(headers: &'a HeaderMap, uri: &Uri) -> Brought<'a> {
+    let mut tokens = Vec::new();
+    for value in headers.get_all(AUTHORIZATION) {
+        match bearer_token(value.as_bytes()) {
+            Some(token) => tokens.push(Cow::Borrowed(token)),
+            None => return Brought(None),
+        }
+    }
+    if tokens.len() > 1 {
+        return Brought(None);
+    }
+    let others = CARRIERS
+        .iter()
+        .flat_map(|carrier| headers.get_all(*carrier));
+    tokens.extend(others.map(|value| Cow::Borrowed(value.as_bytes().trim_ascii())));
+    tokens.extend(query_value(uri, "key").map(|key| Cow::Owned(key.into_bytes())));
+
+    let first = tokens.first().cloned();
+    let is_one = tokens.iter().all(|token| Some(token) == first.as_ref());
+    Brought(first.filter(|_| is_one))
 }
 
 fn bearer_token(value: &[u8]) -> Option<&[u8]> {
@@ -49,7 +71,23 @@ mod tests {
             Credentials::Token(token.as_bytes())
         });
 
-        assert_eq!(credentials(&headers), expected);
+        let brought = credentials(&headers, &"/v1/models".parse().unwrap());
+
+        assert_eq!(brought.credentials(), expected);
+    }
+
+    #[test]
+    fn each_dialects_carrier_is_known() {
+        check(&[("x-api-key", "sk-1")], Some("sk-1"));
+        check(&[("api-key", "sk-1")], Some("sk-1"));
+        check(&[("x-goog-api-key", "sk-1")], Some("sk-1"));
+
+        let headers = HeaderMap::new();
+        let brought = credentials(
+            &headers,
+            &"/v1beta/models?alt=sse&key=sk%2D1".parse().unwrap(),
+        );
+        assert_eq!(brought.credentials(), Credentials::Token(b"sk-1"));
     }
 
     #[test]
@@ -63,7 +101,6 @@ mod tests {
         check(&[], None);
         check(&[("authorization", "Basic c2stMTo=")], None);
         check(&[("authorization", "sk-1")], None);
-        check(&[("x-api-key", "sk-1")], None);
     }
 
     #[test]

@@ -10,15 +10,16 @@ use crate::pipeline::Pipeline;
 pub(crate) struct Readiness {
     /// Once this replica has joined the store.
     pipeline: OnceLock<Arc<Pipeline>>,
-    draining: CancellationToken,
+    /// No new requests should be sent here.
+    leaving: CancellationToken,
     store: StoreStatus,
 }
 
 impl Readiness {
-    pub(crate) fn new(draining: CancellationToken) -> Arc<Self> {
+    pub(crate) fn new(leaving: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             pipeline: OnceLock::new(),
-            draining,
+            leaving,
             store: StoreStatus::default(),
         })
     }
@@ -46,7 +47,7 @@ impl Readiness {
     ///
     /// Why not, for an operator.
     pub(crate) fn check(&self) -> Result<String, String> {
-        if self.draining.is_cancelled() {
+        if self.leaving.is_cancelled() {
             return Err("shutting down\n".to_owned());
         }
         let away = self.store.away();

@@ -1,26 +1,28 @@
-//! The data port's routes: who answers what. Everything but health wants a caller.
+//! The data port's routes: who answers what, in which language. Everything but health wants a caller.
 
-mod chat_completions;
-mod completions;
-mod embeddings;
+mod anthropic;
+mod gemini;
 mod models;
+mod ollama;
+mod openai;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use http::{Method, StatusCode, Uri};
+use axum::routing::get;
+use dialect::canon::StreamVariant;
+use dialect::{Endpoint, PathFacts};
+use http::StatusCode;
 
-use crate::dialect::Endpoint;
+use crate::http::addressee::Addressee;
 use crate::http::answer_headers;
 use crate::http::body::{declared_length, read_body};
 use crate::http::credentials::credentials;
 use crate::http::error::{self, problem_response};
 use crate::http::health;
 use crate::http::readiness::Readiness;
-use crate::http::request_id::RequestId;
 use crate::metrics;
 use crate::pipeline::problem::Problem;
 use crate::pipeline::report::Report;
@@ -33,12 +35,11 @@ const X_SLUICE_PRIORITY: &str = "x-sluice-priority";
 
 pub(crate) fn router(readiness: Shared) -> Router {
     Router::new()
-        .route("/v1/chat/completions", post(chat_completions::create))
-        .route("/v1/completions", post(completions::create))
-        .route("/v1/embeddings", post(embeddings::create))
-        .route("/v1/models", get(models::list))
-        // Names hold slashes and colons: `org/model`, `llama3:8b`.
-        .route("/v1/models/{*id}", get(models::retrieve))
+        .merge(openai::routes())
+        .merge(anthropic::routes())
+        .merge(gemini::routes())
+        .merge(ollama::routes())
+        .merge(models::routes())
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .fallback(unknown_route)
@@ -46,22 +47,45 @@ pub(crate) fn router(readiness: Shared) -> Router {
         .with_state(readiness)
 }
 
-/// Answers one request at `endpoint`.
-async fn respond(readiness: Shared, endpoint: Endpoint, request: Request) -> Response {
+/// What a route knows of a request before its body is read.
+#[derive(Clone, Debug)]
+struct Asked {
+    endpoint: Endpoint,
+    path: PathFacts,
+    variant: StreamVariant,
+}
+
+impl Asked {
+    fn at(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            path: PathFacts::default(),
+            variant: StreamVariant::Usual,
+        }
+    }
+}
+
+/// Answers one request.
+async fn respond(readiness: Shared, asked: Asked, request: Request) -> Response {
+    let Asked {
+        endpoint,
+        path,
+        variant,
+    } = asked;
+    let addressee = Addressee::speaking(endpoint.dialect(), &request);
     let pipeline = match joined(&readiness) {
         Ok(pipeline) => pipeline,
-        Err(problem) => return problem_response(&problem),
+        Err(problem) => return problem_response(&problem, &addressee),
     };
     let (parts, body) = request.into_parts();
-    let request_id = parts
-        .extensions
-        .get::<RequestId>()
-        .map_or_else(|| RequestId::of(&parts.headers).name(), RequestId::name);
-    let mut report = Report::new(Arc::clone(&request_id), endpoint);
+    let mut report = Report::new(Arc::clone(&addressee.request_id), endpoint);
+    let brought = credentials(&parts.headers, &parts.uri);
     let call = Call {
         endpoint,
-        credentials: credentials(&parts.headers),
-        request_id: &request_id,
+        path,
+        variant,
+        credentials: brought.credentials(),
+        request_id: &addressee.request_id,
         headers: &parts.headers,
         priority: parts
             .headers
@@ -86,13 +110,13 @@ async fn respond(readiness: Shared, endpoint: Endpoint, request: Request) -> Res
             report.end(error::end(&problem));
             let (reason, limit) = error::reason(&problem);
             metrics::refused(reason, limit);
-            let response = problem_response(&problem);
+            let response = problem_response(&problem, &addressee);
             report.set_status(response.status());
             return response;
         }
     };
     report.set_status(StatusCode::OK);
-    let headers = answer_headers::of(&answer);
+    let headers = answer_headers::of(&answer, endpoint, variant);
     let body = match answer.body {
         AnswerBody::Whole(bytes) => axum::body::Body::from(bytes),
         AnswerBody::Stream(open) => axum::body::Body::from_stream(open.relay(report).into_stream()),
@@ -104,16 +128,18 @@ fn joined(readiness: &Shared) -> Result<&Arc<Pipeline>, Problem> {
     readiness.pipeline().ok_or(Problem::NotJoined)
 }
 
-async fn unknown_route(method: Method, uri: Uri) -> Response {
-    problem_response(&Problem::UnknownRoute {
-        method: method.to_string(),
-        path: uri.path().to_owned(),
-    })
+async fn unknown_route(request: Request) -> Response {
+    let problem = Problem::UnknownRoute {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+    };
+    problem_response(&problem, &Addressee::of(&request))
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Response {
-    problem_response(&Problem::WrongMethod {
-        method: method.to_string(),
-        path: uri.path().to_owned(),
-    })
+async fn wrong_method(request: Request) -> Response {
+    let problem = Problem::WrongMethod {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+    };
+    problem_response(&problem, &Addressee::of(&request))
 }

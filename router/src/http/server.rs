@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::http::addressee::Addressee;
 use crate::http::client_body::{ClientBody, HungUp, pumped};
 use crate::http::error::problem_response;
 use crate::http::hang_up::ReadAhead;
@@ -42,6 +43,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const ACCEPT_BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const ACCEPT_BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
+/// Connections that are still accepted when the drain has begun: as many as the kernel holds for us.
+const BACKLOG: usize = 1024;
+
 #[derive(Clone, Debug)]
 pub(crate) struct DataPort {
     pub(crate) router: Router,
@@ -56,13 +60,15 @@ pub(crate) struct DataPort {
 }
 
 impl DataPort {
-    /// Accepts connections until told to drain.
+    /// Accepts connections until told to drain, and then those that the kernel has accepted already: closing the listener
+    /// would reset them.
     pub(crate) async fn serve(self, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(
             self.connections_max.min(Semaphore::MAX_PERMITS),
         ));
         let mut back_off = ACCEPT_BACK_OFF_MIN;
-        loop {
+        let mut n_last = 0;
+        while n_last < BACKLOG {
             // Beyond the cap nothing is accepted: the kernel's backlog waits.
             let next = async {
                 let slot = Arc::clone(&slots).acquire_owned().await.ok();
@@ -70,12 +76,13 @@ impl DataPort {
             };
             let (slot, accepted) = tokio::select! {
                 biased;
-                () = self.draining.cancelled() => return,
                 next = next => next,
+                () = self.draining.cancelled() => return,
             };
             match accepted {
                 Ok((socket, _)) => {
                     back_off = ACCEPT_BACK_OFF_MIN;
+                    n_last += usize::from(self.draining.is_cancelled());
                     let port = self.clone();
                     spawn_named(&self.tasks, "connection", async move {
                         port.serve_connection(socket).await;
@@ -174,6 +181,7 @@ impl Client {
         let reader = (!is_http2).then_some(self.reader);
         let request_id = RequestId::of(request.headers());
         request.extensions_mut().insert(request_id.clone());
+        let addressee = Addressee::of(&request);
 
         let answered = AssertUnwindSafe(router.oneshot(request.map(Body::new))).catch_unwind();
         let answered = match &reader {
@@ -188,7 +196,7 @@ impl Client {
             Ok(response) => response.unwrap_or_else(|never: Infallible| match never {}),
             Err(_) => {
                 tracing::error!(request.id = %request_id.name(), "Request {} panicked", request_id.name());
-                problem_response(&Problem::Internal)
+                problem_response(&Problem::Internal, &addressee)
             }
         };
         request_id.write(response.headers_mut());

@@ -9,7 +9,6 @@ use shared::lease::{Claim, Outcome, Purpose, Refusal, RefusalReason, Settlement}
 use shared::state::session::Lease;
 use shared::units::Priority;
 
-use crate::dialect::Ask;
 use crate::fleet::{Caller, Fleet, FleetModel};
 use crate::metrics;
 use crate::pipeline::Pipeline;
@@ -18,6 +17,7 @@ use crate::pipeline::rank;
 use crate::pipeline::report::Report;
 use crate::pipeline::retry::{Retry, Round};
 use crate::pipeline::settle::HeldLease;
+use crate::pipeline::wording::Wording;
 
 /// Longer than the session lets a store be silent: only what waits in the queue has a deadline of its own.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ pub(crate) struct Admission<'a> {
     pipeline: &'a Pipeline,
     fleet: Arc<Fleet>,
     model: Arc<FleetModel>,
-    ask: &'a Arc<Ask>,
+    wording: &'a Arc<Wording>,
     caller: &'a Caller,
     claim: Claim,
     /// Whether the claim names all that counts the caller.
@@ -43,33 +43,38 @@ pub(crate) struct Admission<'a> {
 }
 
 impl<'a> Admission<'a> {
+    /// # Errors
+    ///
+    /// No candidate of `model` can serve the request.
     pub(crate) fn new(
         pipeline: &'a Pipeline,
         fleet: &Arc<Fleet>,
         model: &Arc<FleetModel>,
-        ask: &'a Arc<Ask>,
+        wording: &'a Arc<Wording>,
         caller: &'a Caller,
         priority: Priority,
-    ) -> Self {
+    ) -> Result<Self, Problem> {
+        let tokens = wording.ask().estimate(&pipeline.counter, &model.overrides);
+        let model = rank::able(model, wording, tokens)?;
         let claim = Claim {
             model: model.index,
             priority,
-            tokens: ask.estimate(&pipeline.counter, &model.overrides),
+            tokens,
             callers: caller.rows.clone().unwrap_or_default(),
-            allow: rank::first_choice(model),
+            allow: rank::first_choice(&model),
             no_queue: false,
             purpose: Purpose::Request,
         };
-        Self {
+        Ok(Self {
             pipeline,
             fleet: Arc::clone(fleet),
-            model: Arc::clone(model),
-            ask,
+            model,
+            wording,
             caller,
             claim,
             is_counted: caller.rows.is_some(),
             tried: Vec::new(),
-        }
+        })
     }
 
     /// The snapshot that its leases speak of.
@@ -134,7 +139,10 @@ impl<'a> Admission<'a> {
         if Arc::ptr_eq(&current, &self.fleet) {
             return false;
         }
-        let Ok(model) = rank::rank(&current, self.caller, self.ask.model()).map(Arc::clone) else {
+        let Ok(model) = rank::rank(&current, self.caller, self.wording.ask().model()) else {
+            return false;
+        };
+        let Ok(model) = rank::able(model, self.wording, self.claim.tokens) else {
             return false;
         };
         match current.caller_named(self.caller.name.as_ref()) {
@@ -270,7 +278,7 @@ impl<'a> Admission<'a> {
             lease,
             Arc::clone(&self.model),
             position,
-            Arc::clone(self.ask),
+            Arc::clone(self.wording),
             Arc::clone(&self.pipeline.counter),
         ))
     }

@@ -9,11 +9,13 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::dialect::{ReplyFault, StreamRelay, UpstreamError, inspect_reply};
 use crate::pipeline::Pipeline;
 use crate::pipeline::failure::Failure;
+use crate::pipeline::relay::KEEP_ALIVE;
 use crate::pipeline::settle::{Charge, HeldLease};
 use crate::upstream::{Attempt, FailureClass, UpstreamReply};
+use dialect::canon::AnswerFacts;
+use dialect::{Exchange, ReplyFault, StreamRelay, UpstreamError};
 
 /// The largest plain answer that is taken: 2,048 embeddings of 3,072 numbers are about 80 MB of text.
 const REPLY_MAX: usize = 128 * 1024 * 1024;
@@ -38,6 +40,8 @@ pub(crate) enum Reply {
 #[derive(Debug)]
 pub(crate) struct WholeReply {
     pub(crate) headers: HeaderMap,
+    /// Whether the upstream's bytes go on as they are.
+    pub(crate) is_faithful: bool,
     pub(crate) body: Bytes,
     pub(crate) charge: Charge,
 }
@@ -46,6 +50,8 @@ pub(crate) struct WholeReply {
 #[derive(Debug)]
 pub(crate) struct OpenStream {
     pub(crate) reply: UpstreamReply,
+    /// Whether the upstream's bytes go on as they are.
+    pub(crate) is_faithful: bool,
     pub(crate) events: StreamRelay,
     /// What was held back.
     pub(crate) head: Bytes,
@@ -77,16 +83,20 @@ async fn exchange(
     client_headers: &HeaderMap,
     deadline: Instant,
 ) -> Result<Reply, Failure> {
+    let exchange = lease
+        .wording()
+        .exchange(lease.model(), lease.candidate())
+        .map_err(Failure::unspeakable)?;
     lease.mark_sent();
     let candidate = lease.candidate();
-    let ask = lease.ask();
-    let is_stream = ask.is_stream();
     let attempt = Attempt {
         base_url: &candidate.provider.base_url,
         provider_headers: &candidate.provider.headers,
         secret: &candidate.secret,
-        endpoint: ask.endpoint(),
-        body: &ask.for_upstream(&candidate.upstream_model, &lease.model().overrides),
+        manners: candidate.provider.manners,
+        api_version: candidate.provider.api_version.as_deref(),
+        model: &candidate.upstream_model,
+        exchange: &exchange,
         request_id,
         client_headers,
         first_byte: pipeline.config.timeouts.first_byte,
@@ -101,12 +111,12 @@ async fn exchange(
     if !reply.status.is_success() {
         return Err(refusal(reply, lease).await);
     }
-    let answered = if is_stream {
-        open(reply, lease)
+    let answered = if exchange.is_stream() {
+        open(reply, &exchange, lease)
             .await
             .map(|stream| Reply::Stream(Box::new(stream)))
     } else {
-        read(reply, lease).await.map(Reply::Whole)
+        read(reply, &exchange, lease).await.map(Reply::Whole)
     };
     if let Err(failure) = &answered {
         warn(
@@ -118,52 +128,62 @@ async fn exchange(
 }
 
 /// Reads a plain answer to its end.
-async fn read(reply: UpstreamReply, lease: &mut HeldLease) -> Result<WholeReply, Failure> {
+async fn read(
+    reply: UpstreamReply,
+    exchange: &Exchange,
+    lease: &mut HeldLease,
+) -> Result<WholeReply, Failure> {
     lease.mark_first_byte();
     let headers = reply.headers.clone();
     let body = reply.read_all(REPLY_MAX).await?;
     lease.mark_last_byte();
-    let inspected = inspect_reply(lease.ask().endpoint(), &body);
-    match &inspected.fault {
-        None => {}
-        Some(ReplyFault::Upstream(error)) => return Err(Failure::of_error(error, lease)),
-        Some(ReplyFault::NotJson | ReplyFault::NoAnswer) => {
-            return Err(Failure::no_answer(FailureClass::BadAnswer));
-        }
-    }
-    let charge = match inspected.usage {
+    let answered = exchange.answer(body, &facts(lease), lease.counter());
+    let answered = answered.map_err(|fault| match fault {
+        ReplyFault::Upstream(error) => Failure::of_error(&error, lease),
+        ReplyFault::NotJson | ReplyFault::NoAnswer => Failure::no_answer(FailureClass::BadAnswer),
+    })?;
+    let charge = match answered.usage {
         Some(usage) => Charge::Reported(usage),
         None => Charge::Counted {
-            completion_tokens: inspected.completion_tokens_estimate(lease.counter()),
+            completion_tokens: answered.completion_tokens,
         },
     };
     Ok(WholeReply {
         headers,
-        body,
+        is_faithful: exchange.is_faithful(),
+        body: answered.body,
         charge,
     })
 }
 
+fn facts(lease: &HeldLease) -> AnswerFacts {
+    AnswerFacts {
+        prompt_tokens: lease.ask().prompt_tokens(lease.counter()),
+        ..lease.wording().facts().clone()
+    }
+}
+
 /// Reads a stream to its first content, holding back what comes before: a role, an empty delta.
-async fn open(mut reply: UpstreamReply, lease: &mut HeldLease) -> Result<OpenStream, Failure> {
-    if !reply.is_event_stream() {
+///
+/// A client whose answer is still thought about is not kept waiting for its headers beyond [`KEEP_ALIVE`]: proxies would
+/// hang up. From then on it is kept alive, and a failure is told in the stream.
+async fn open(
+    mut reply: UpstreamReply,
+    exchange: &Exchange,
+    lease: &mut HeldLease,
+) -> Result<OpenStream, Failure> {
+    if !reply.is_stream_of(exchange.framing()) {
         let body = reply.read_all(REFUSAL_MAX).await?;
         let error = UpstreamError::parse(&body).unwrap_or_default();
         return Err(Failure::of_error(&error, lease));
     }
-    let ask = lease.ask();
-    let n_choices = ask.n_choices(&lease.model().overrides);
-    let mut events = StreamRelay::new(ask.endpoint(), ask.wants_usage(), n_choices);
+    let mut events = exchange.stream(facts(lease));
     let mut head = BytesMut::new();
-    let mut hold_until: Option<Instant> = None;
+    let mut hold_until = Instant::now() + KEEP_ALIVE;
+    let mut has_begun = false;
     loop {
-        let next = reply.next_chunk();
-        let chunk = match hold_until {
-            None => next.await,
-            Some(hold_until) => match timeout_at(hold_until, next).await {
-                Ok(chunk) => chunk,
-                Err(_) => break,
-            },
+        let Ok(chunk) = timeout_at(hold_until, reply.next_chunk()).await else {
+            break;
         };
         let Some(chunk) = chunk.transpose()? else {
             if !events.is_finished() {
@@ -182,12 +202,13 @@ async fn open(mut reply: UpstreamReply, lease: &mut HeldLease) -> Result<OpenStr
         if head.len() > HOLD_BYTES_MAX {
             break;
         }
-        if !head.is_empty() && hold_until.is_none() {
-            hold_until = Some(Instant::now() + HOLD_TIME_MAX);
+        if !head.is_empty() && !std::mem::replace(&mut has_begun, true) {
+            hold_until = hold_until.min(Instant::now() + HOLD_TIME_MAX);
         }
     }
     Ok(OpenStream {
         reply,
+        is_faithful: exchange.is_faithful(),
         events,
         head: head.freeze(),
     })

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use shared::config::Dialect;
 use shared::lease::Outcome;
 
-use crate::dialect::{ErrorBody, ErrorType, StreamFault, StreamFaultKind, UpstreamError};
 use crate::pipeline::leak;
-use crate::pipeline::problem::{NoAnswer, Problem};
+use crate::pipeline::problem::{NoAnswer, Problem, UpstreamWord};
 use crate::pipeline::settle::HeldLease;
 use crate::upstream::{BodyError, Disposition, FailureClass, SendError, classify, classify_error};
+use dialect::{BadRequest, ErrorType, StreamFault, StreamFaultKind, UpstreamError};
 
 /// A connection that breaks this soon after a request, without a byte of an answer, was most likely being closed as idle
 /// by the upstream while the request was written.
@@ -37,6 +38,15 @@ impl Failure {
             outcome: class.outcome(),
             retry_after: None,
             is_stale_connection: false,
+        }
+    }
+
+    /// The candidate's dialect cannot express the request; `rank` keeps such candidates out.
+    pub(crate) fn unspeakable(refusal: BadRequest) -> Self {
+        Self {
+            problem: refusal.into(),
+            outcome: Outcome::Unsent,
+            ..Self::no_answer(FailureClass::BadRequest)
         }
     }
 
@@ -78,11 +88,11 @@ impl Failure {
         lease: &HeldLease,
     ) -> Self {
         let disposition = classify(status, body, retry_after);
-        let told = match UpstreamError::is_openai_shaped(body) {
-            true => Some(body.clone()),
-            false => UpstreamError::parse(body).map(|error| reworded(&error, disposition.class)),
+        let word = match is_clients_own(body, lease) {
+            true => Some(UpstreamWord::Verbatim(body.clone())),
+            false => UpstreamError::parse(body).map(|error| reworded(error, disposition.class)),
         };
-        Self::told(disposition, Some(status), told, lease)
+        Self::told(disposition, Some(status), word, lease)
     }
 
     /// An error that came under status 200.
@@ -91,31 +101,37 @@ impl Failure {
         let status = error
             .status
             .and_then(|status| StatusCode::from_u16(status).ok());
-        let told = reworded(error, disposition.class);
-        Self::told(disposition, status, Some(told), lease)
+        let word = reworded(error.clone(), disposition.class);
+        Self::told(disposition, status, Some(word), lease)
     }
 
     pub(crate) fn of_fault(fault: &StreamFault, lease: &HeldLease) -> Self {
         match &fault.kind {
             StreamFaultKind::Upstream(error) => Self::of_error(error, lease),
-            StreamFaultKind::EventTooLong => Self::no_answer(FailureClass::BadAnswer),
+            StreamFaultKind::TooLong | StreamFaultKind::Malformed => {
+                Self::no_answer(FailureClass::BadAnswer)
+            }
         }
     }
 
     fn told(
         disposition: Disposition,
         status: Option<StatusCode>,
-        told: Option<Bytes>,
+        word: Option<UpstreamWord>,
         lease: &HeldLease,
     ) -> Self {
         let Disposition { class, retry_after } = disposition;
-        let is_leaking = told
-            .as_ref()
-            .is_some_and(|body| leak::has_secret_of(body, lease.candidate()));
+        let is_leaking = word.as_ref().is_some_and(|word| {
+            let text = match word {
+                UpstreamWord::Verbatim(body) => body,
+                UpstreamWord::Reworded { message, .. } => message.as_bytes(),
+            };
+            leak::has_secret_of(text, lease.candidate())
+        });
         let problem = match shown_status(class, status) {
             Some(status) if !is_leaking => Problem::Upstream {
                 status,
-                body: told,
+                word,
                 retry_after,
                 is_final: false,
             },
@@ -245,21 +261,32 @@ fn shown_status(class: FailureClass, status: Option<StatusCode>) -> Option<Statu
     }
 }
 
-/// An upstream's error in the shape that clients know.
-fn reworded(error: &UpstreamError, class: FailureClass) -> Bytes {
+/// Whether an upstream's refusal is in the words of the client's own dialect.
+fn is_clients_own(body: &[u8], lease: &HeldLease) -> bool {
+    let client = lease.wording().endpoint().dialect();
+    let is_same = match lease.candidate().provider.dialect {
+        // They share one shape of errors.
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => {
+            matches!(client, Dialect::OpenaiChat | Dialect::OpenaiResponses)
+        }
+        upstream => upstream == client,
+    };
+    is_same && UpstreamError::is_shaped_for(client, body)
+}
+
+/// An upstream's error, for the client's dialect to tell.
+fn reworded(error: UpstreamError, class: FailureClass) -> UpstreamWord {
     let kind = match class {
         FailureClass::BadRequest => ErrorType::InvalidRequest,
         FailureClass::RateLimited | FailureClass::TooLargeHere => ErrorType::RateLimit,
         FailureClass::Overloaded => ErrorType::ServiceUnavailable,
         _ => ErrorType::Server,
     };
-    ErrorBody {
-        message: &error.message,
+    UpstreamWord::Reworded {
+        message: error.message,
         kind,
-        param: None,
-        code: error.code.as_deref(),
+        code: error.code,
     }
-    .to_bytes()
 }
 
 #[cfg(test)]
@@ -300,7 +327,7 @@ mod tests {
         Failure {
             problem: Problem::Upstream {
                 status: StatusCode::from_u16(status).unwrap(),
-                body: None,
+                word: None,
                 retry_after: None,
                 is_final: false,
             },

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dialect::{BadRequest, ErrorType};
 use http::StatusCode;
 use shared::catalog::{LimitKind, ScopeKind};
 use shared::lease::Refusal;
-
-use crate::dialect::BadRequest;
 
 #[derive(Debug)]
 pub(crate) enum Problem {
@@ -39,8 +38,8 @@ pub(crate) enum Problem {
     /// An upstream's own answer, status and all.
     Upstream {
         status: StatusCode,
-        /// In the shape that clients know; `None` where it sent nothing like it.
-        body: Option<Bytes>,
+        /// `None` where it sent nothing that could be told.
+        word: Option<UpstreamWord>,
         retry_after: Option<Duration>,
         /// Several candidates were asked, or no retry was left: a client that asks again only adds to the load.
         is_final: bool,
@@ -60,6 +59,19 @@ pub(crate) enum Problem {
     },
     /// A fault of ours.
     Internal,
+}
+
+/// What an upstream said of an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UpstreamWord {
+    /// In the shape that the client knows.
+    Verbatim(Bytes),
+    /// To be told in the client's.
+    Reworded {
+        message: String,
+        kind: ErrorType,
+        code: Option<String>,
+    },
 }
 
 /// Why an upstream's answer could not be passed on.

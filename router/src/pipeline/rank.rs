@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use dialect::{BadRequest, Needs};
 use shared::ids::{CandidateIndex, ProviderName};
 
-use crate::fleet::{Caller, Fleet, FleetModel};
+use crate::fleet::{Caller, Fleet, FleetCandidate, FleetModel};
 use crate::pipeline::problem::Problem;
+use crate::pipeline::wording::Wording;
 
 /// Finds the model that `caller` asked for by `name`, its public name or an alias.
 ///
@@ -21,6 +23,76 @@ pub(crate) fn rank<'a>(
         .ok_or_else(|| Problem::UnknownModel {
             model: name.to_owned(),
         })
+}
+
+/// `model` with those of its candidates that can serve the request: it fits their context, they can do what it needs,
+/// and their dialect can be asked for it.
+///
+/// # Errors
+///
+/// None can: why the last one asked cannot.
+pub(crate) fn able(
+    model: &Arc<FleetModel>,
+    wording: &Wording,
+    tokens: u32,
+) -> Result<Arc<FleetModel>, BadRequest> {
+    let is_simple = |candidate: &FleetCandidate| {
+        candidate.context_length.is_none()
+            && candidate.capabilities.is_none()
+            && wording.is_faithful(candidate)
+    };
+    if model.candidates.iter().all(is_simple) {
+        return Ok(Arc::clone(model));
+    }
+    let needs = wording.ask().needs();
+    let mut able = Vec::with_capacity(model.candidates.len());
+    let mut refusal = None;
+    for candidate in &model.candidates {
+        match can_serve(model, candidate, wording, &needs, tokens) {
+            Ok(()) => able.push(candidate.clone()),
+            Err(reason) => refusal = Some(reason),
+        }
+    }
+    match refusal {
+        None => Ok(Arc::clone(model)),
+        Some(refusal) if able.is_empty() => Err(refusal),
+        Some(_) => Ok(Arc::new(model.with_candidates(able))),
+    }
+}
+
+fn can_serve(
+    model: &FleetModel,
+    candidate: &FleetCandidate,
+    wording: &Wording,
+    needs: &Needs,
+    tokens: u32,
+) -> Result<(), BadRequest> {
+    let known = candidate.capabilities.as_deref();
+    if let Some(missing) = known.and_then(|known| needs.missing_in(known)) {
+        return Err(BadRequest {
+            message: format!(
+                "The model `{}` has no upstream that can do what the request needs: `{}`.",
+                model.name,
+                missing.name()
+            ),
+            param: None,
+            code: Some("unsupported_capability"),
+        });
+    }
+    if let Some(length) = candidate.context_length.filter(|&length| tokens > length) {
+        return Err(BadRequest {
+            message: format!(
+                "The request and its answer need about {tokens} tokens; the longest context that the model `{}` has is {length} tokens. Shorten the prompt or ask for fewer output tokens.",
+                model.name
+            ),
+            param: None,
+            code: Some("context_length_exceeded"),
+        });
+    }
+    match wording.is_faithful(candidate) {
+        true => Ok(()),
+        false => wording.exchange(model, candidate).map(drop),
+    }
 }
 
 /// The candidates that a first attempt may take; `None` is all that the catalog has.

@@ -10,21 +10,24 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{Stream, unfold};
 use shared::lease::Outcome;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::dialect::{StreamFault, StreamRelay, cut_stream_event};
 use crate::pipeline::dispatch::OpenStream;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::report::{End, Report};
 use crate::pipeline::settle::{Charge, HeldLease};
 use crate::upstream::{FailureClass, UpstreamReply};
+use dialect::{ErrorBody, ErrorType, StreamFault, StreamRelay, wire};
 
 /// How long an upstream that has finished its answer may take to report usage.
 const USAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long one that has said `[DONE]` may take to close the stream; only then its connection can be used again.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How often a client is told that its silent stream lives: below the 30 s after which the most impatient proxies hang up.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How long the error event has to get out: what is still buffered when a body fails is thrown away.
 const LAST_WORD_TIME: Duration = Duration::from_millis(50);
@@ -39,6 +42,8 @@ pub(crate) struct Relay {
     /// Cancelled when the drain has run out.
     cut: CancellationToken,
     report: Report,
+    /// What the client's dialect says between two frames.
+    keep_alive: Bytes,
     state: State,
 }
 
@@ -84,11 +89,13 @@ impl Relay {
     ) -> Self {
         let OpenStream {
             reply,
+            is_faithful: _,
             events,
             head,
         } = stream;
         Self {
             lost: lease.lost(),
+            keep_alive: wire::keep_alive(lease.wording().endpoint().dialect()),
             held: Some(Held { reply, lease }),
             events,
             cut,
@@ -119,7 +126,11 @@ impl Relay {
             }
         }
         loop {
-            let passed = match self.next_chunk().await {
+            let next = timeout(KEEP_ALIVE, self.next_chunk()).await;
+            let Ok(next) = next else {
+                return Some(Ok(self.keep_alive.clone()));
+            };
+            let passed = match next {
                 Ok(Some(chunk)) => self.events.feed(chunk),
                 Ok(None) => return self.finish().map(Ok),
                 Err(why) => return Some(Ok(self.break_off(&why, Bytes::new()))),
@@ -210,7 +221,12 @@ impl Relay {
             }
             (None, _) => {}
         }
-        let event = cut_stream_event(message);
+        let event = self.events.cut(&ErrorBody {
+            message,
+            kind: ErrorType::Server,
+            param: None,
+            code: Some("stream_interrupted"),
+        });
         if passed.is_empty() {
             return event;
         }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use shared::ids::{ClientKeyName, KeyName, ModelName, ProviderName, TeamName};
 
-use crate::dialect::{Endpoint, Usage};
 use crate::fleet::{Caller, FleetCandidate, FleetModel};
 use crate::metrics;
+use dialect::{Endpoint, Usage};
 
 /// The story of one request; told when dropped, so that a hang-up and a panic are told too.
 #[derive(Debug)]

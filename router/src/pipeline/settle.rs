@@ -11,10 +11,11 @@ use shared::lease::{Outcome, Remaining, Reported, Settlement};
 use shared::state::session::Lease;
 use shared::units::clamp_tokens;
 
-use crate::dialect::{Ask, TokenCounter, Usage};
 use crate::fleet::{FleetCandidate, FleetModel};
 use crate::metrics;
 use crate::pipeline::failure::Failure;
+use crate::pipeline::wording::Wording;
+use dialect::{Ask, TokenCounter, Usage};
 
 /// A lease on its way through the pipeline; only `admit` makes one.
 pub(crate) struct HeldLease {
@@ -23,7 +24,7 @@ pub(crate) struct HeldLease {
     model: Arc<FleetModel>,
     /// Which of the model's candidates was granted.
     position: usize,
-    ask: Arc<Ask>,
+    wording: Arc<Wording>,
     counter: Arc<TokenCounter>,
     /// When the request was handed to the upstream client; from then on the provider may bill for it.
     sent_at: Option<Instant>,
@@ -60,14 +61,14 @@ impl HeldLease {
         lease: Lease,
         model: Arc<FleetModel>,
         position: usize,
-        ask: Arc<Ask>,
+        wording: Arc<Wording>,
         counter: Arc<TokenCounter>,
     ) -> Self {
         Self {
             lease: Some(lease),
             model,
             position,
-            ask,
+            wording,
             counter,
             sent_at: None,
             first_byte: None,
@@ -86,7 +87,11 @@ impl HeldLease {
     }
 
     pub(crate) fn ask(&self) -> &Ask {
-        &self.ask
+        self.wording.ask()
+    }
+
+    pub(crate) fn wording(&self) -> &Wording {
+        &self.wording
     }
 
     pub(crate) fn counter(&self) -> &TokenCounter {
@@ -169,12 +174,12 @@ impl HeldLease {
                 (Some(tokens), usage.completion_tokens)
             }
             Charge::Counted { completion_tokens } => {
-                let prompt_tokens = self.ask.prompt_tokens(&self.counter);
+                let prompt_tokens = self.ask().prompt_tokens(&self.counter);
                 let tokens = i64::from(prompt_tokens) + i64::from(completion_tokens);
                 (Some(clamp_tokens(tokens)), completion_tokens)
             }
         };
-        let is_stream = self.ask.is_stream();
+        let is_stream = self.ask().is_stream();
         lease.settle(Settlement {
             outcome,
             tokens,

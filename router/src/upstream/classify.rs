@@ -12,7 +12,7 @@ use super::FailureClass::{
     ServerError, TimedOut, TooLargeHere,
 };
 use super::moment::Now;
-use crate::dialect::UpstreamError;
+use dialect::UpstreamError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disposition {

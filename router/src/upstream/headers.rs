@@ -108,12 +108,10 @@ pub(super) fn encoding(upstream: &HeaderMap) -> Option<String> {
     (!encoding.is_empty() && encoding != "identity").then_some(encoding)
 }
 
-pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+/// In lower case, without parameters; empty if there is none.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE);
     let media_type = value.and_then(|value| value.as_bytes().split(|&byte| byte == b';').next());
-    media_type.is_some_and(|media_type| {
-        media_type
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"text/event-stream")
-    })
+    let media_type = media_type.unwrap_or_default().trim_ascii();
+    String::from_utf8_lossy(media_type).to_ascii_lowercase()
 }

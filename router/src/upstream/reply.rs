@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use dialect::Framing;
 use http::{HeaderMap, StatusCode};
 use shared::lease::Reported;
 use thiserror::Error;
@@ -20,10 +21,12 @@ pub struct UpstreamReply {
     pub retry_after: Option<Duration>,
     /// What it said of its own limits for the key.
     pub reported: Vec<Reported>,
-    is_event_stream: bool,
+    media_type: String,
     response: reqwest::Response,
     deadlines: Deadlines,
     has_begun: bool,
+    /// When the last bytes came, or the headers.
+    last_at: Instant,
 }
 
 /// Until when to wait for the body.
@@ -75,17 +78,24 @@ impl UpstreamReply {
             headers: headers::for_client(response.headers()),
             retry_after,
             reported,
-            is_event_stream: headers::is_event_stream(response.headers()),
+            media_type: headers::media_type(response.headers()),
             response,
             deadlines,
             has_begun: false,
+            last_at: Instant::now(),
         }
     }
 
-    /// Whether the body is a stream of events. A provider may answer a request for one with a plain document, which
-    /// then mostly is an error.
-    pub fn is_event_stream(&self) -> bool {
-        self.is_event_stream
+    /// Whether the body is a stream that is cut like this. A provider may answer a request for one with a plain document,
+    /// which then mostly is an error.
+    pub fn is_stream_of(&self, framing: Framing) -> bool {
+        match framing {
+            Framing::Sse => self.media_type == "text/event-stream",
+            Framing::EventStream => self.media_type == "application/vnd.amazon.eventstream",
+            // Proxies before Ollama rename its type.
+            Framing::Lines => !self.media_type.starts_with("text/html"),
+            Framing::Array => self.media_type == "application/json",
+        }
     }
 
     /// The next bytes of the body; `None` after its proper end.
@@ -99,7 +109,7 @@ impl UpstreamReply {
         } = self.deadlines;
         let (deadline, error) = match self.has_begun {
             false => (first_byte, BodyError::FirstByteTimeout),
-            true => (Instant::now() + idle, BodyError::IdleTimeout(idle)),
+            true => (self.last_at + idle, BodyError::IdleTimeout(idle)),
         };
         let (deadline, error) = match deadline >= total {
             true => (total, BodyError::TotalTimeout),
@@ -109,6 +119,7 @@ impl UpstreamReply {
             Err(_) => Some(Err(error)),
             Ok(Ok(chunk)) => {
                 self.has_begun = true;
+                self.last_at = Instant::now();
                 chunk.map(Ok)
             }
             Ok(Err(error)) => Some(Err(BodyError::Reset(causes(&error.without_url())))),

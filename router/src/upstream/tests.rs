@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+use dialect::canon::StreamVariant;
+use dialect::{Ask, Endpoint, Framing, PathFacts, Target};
 use http::HeaderName;
+use shared::config::Dialect;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -146,14 +150,29 @@ async fn send_until(
                 ("Connection".to_owned(), Secret::new("x-team".to_owned())),
             ],
             secret: &Secret::new("sk-upstream".to_owned()),
-            endpoint: Endpoint::ChatCompletions,
-            body: &Bytes::from_static(b"{\"model\":\"m\"}"),
+            manners: Manners::Plain,
+            api_version: None,
+            model: "m",
+            exchange: &exchange(),
             request_id: "req-1",
             client_headers: &HeaderMap::from_iter(client_headers),
             first_byte: Duration::from_millis(200),
             deadline: Instant::now() + total,
         })
         .await
+}
+
+fn exchange() -> Exchange {
+    let body = Bytes::from_static(b"{\"model\":\"m\"}");
+    let ask = Ask::parse(Endpoint::ChatCompletions, PathFacts::default(), body).unwrap();
+    let target = Target {
+        dialect: Dialect::OpenaiChat,
+        manners: Manners::Plain,
+        model: "m",
+        overrides: &serde_json::Map::new(),
+        drop_unsupported: false,
+    };
+    Exchange::new(&ask, StreamVariant::Usual, &target).unwrap()
 }
 
 fn base_url(provider: &Provider) -> String {
@@ -332,7 +351,7 @@ async fn a_stream_that_stalls_is_given_up_and_its_provider_sees_the_hang_up() {
     let first = reply.next_chunk().await.unwrap();
     let second = reply.next_chunk().await.unwrap();
 
-    assert!(reply.is_event_stream());
+    assert!(reply.is_stream_of(Framing::Sse));
     assert_eq!(first.unwrap(), "data: 1\n");
     assert_eq!(
         second,

@@ -1,6 +1,9 @@
 use axum::body::to_bytes;
+use bytes::Bytes;
+use http::StatusCode;
 use serde_json::Value;
 use shared::catalog::{ScopeKind, WindowKind};
+use shared::config::Dialect;
 use shared::ids::RowIndex;
 
 use super::*;
@@ -13,7 +16,13 @@ struct Seen {
 
 impl Seen {
     async fn of(problem: &Problem) -> Self {
-        let response = problem_response(problem);
+        let response = problem_response(
+            problem,
+            &Addressee {
+                dialect: Dialect::OpenaiChat,
+                request_id: "req_1".into(),
+            },
+        );
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 10_000).await.unwrap();
         Self {
@@ -145,7 +154,7 @@ async fn a_draining_replica_asks_for_another_connection() {
 async fn an_upstreams_answer_goes_through_unless_it_is_no_json() {
     let upstream = |body: Option<&'static str>| Problem::Upstream {
         status: StatusCode::BAD_GATEWAY,
-        body: body.map(|body| Bytes::from_static(body.as_bytes())),
+        word: body.map(|body| UpstreamWord::Verbatim(Bytes::from_static(body.as_bytes()))),
         retry_after: Some(Duration::from_secs(7)),
         is_final: true,
     };

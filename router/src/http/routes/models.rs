@@ -1,11 +1,12 @@
 //! The models that the caller may use, aliases included.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::HeaderMap;
+use axum::routing::get;
+use axum::{Json, Router};
 use serde::Serialize;
 
+use crate::http::addressee::Addressee;
 use crate::http::credentials::credentials;
 use crate::http::error::problem_response;
 use crate::http::routes::{Shared, joined};
@@ -38,10 +39,16 @@ impl<'a> ModelEntry<'a> {
     }
 }
 
-pub(crate) async fn list(State(readiness): State<Shared>, headers: HeaderMap) -> Response {
+pub(super) fn routes() -> Router<Shared> {
+    Router::new().route("/v1/models", get(list))
+}
+
+pub(super) async fn list(State(readiness): State<Shared>, request: Request) -> Response {
+    let addressee = Addressee::of(&request);
     let listed = joined(&readiness).and_then(|pipeline| {
         let fleet = pipeline.fleet();
-        let caller = authenticate(&fleet, credentials(&headers))?;
+        let brought = credentials(request.headers(), request.uri());
+        let caller = authenticate(&fleet, brought.credentials())?;
         let names = fleet.models_for(caller);
         let list = ModelList {
             object: "list",
@@ -49,19 +56,21 @@ pub(crate) async fn list(State(readiness): State<Shared>, headers: HeaderMap) ->
         };
         Ok(Json(list).into_response())
     });
-    listed.unwrap_or_else(|problem| problem_response(&problem))
+    listed.unwrap_or_else(|problem| problem_response(&problem, &addressee))
 }
 
-pub(crate) async fn retrieve(
+pub(super) async fn retrieve(
     State(readiness): State<Shared>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
+    let addressee = Addressee::of(&request);
     let found = joined(&readiness).and_then(|pipeline| {
         let fleet = pipeline.fleet();
-        let caller = authenticate(&fleet, credentials(&headers))?;
+        let brought = credentials(request.headers(), request.uri());
+        let caller = authenticate(&fleet, brought.credentials())?;
         rank(&fleet, caller, &id)?;
         Ok(Json(ModelEntry::of(&id)).into_response())
     });
-    found.unwrap_or_else(|problem| problem_response(&problem))
+    found.unwrap_or_else(|problem| problem_response(&problem, &addressee))
 }

@@ -165,7 +165,7 @@ fn a_plain_answer_that_takes_too_long_is_not_asked_for_again() {
     let mut told = failure(FailureClass::TimedOut);
     told.problem = Problem::Upstream {
         status: http::StatusCode::REQUEST_TIMEOUT,
-        body: None,
+        word: None,
         retry_after: None,
         is_final: false,
     };
