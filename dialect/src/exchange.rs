@@ -144,6 +144,14 @@ impl Exchange {
         facts: &AnswerFacts,
         counter: &TokenCounter,
     ) -> Result<Answered, ReplyFault> {
+        if self.client.operation() == Operation::Audio {
+            // Sound or text as often as JSON.
+            return Ok(Answered {
+                body,
+                usage: None,
+                completion_tokens: 0,
+            });
+        }
         if self.is_faithful && self.client.dialect() == Dialect::OpenaiChat {
             let inspected = inspect_reply(self.client, &body);
             let (usage, completion_tokens) = match (&inspected.fault, inspected.usage) {
@@ -213,8 +221,9 @@ impl Exchange {
             let reader = wire::reader(upstream);
             return StreamRelay::translate(framing, reader, self.n_choices, writer);
         }
-        match upstream {
-            Dialect::OpenaiChat => {
+        match (upstream, self.client.operation()) {
+            (_, Operation::Image | Operation::Audio) => StreamRelay::pass(writer),
+            (Dialect::OpenaiChat, _) => {
                 StreamRelay::scan(self.client, self.wants_usage, self.n_choices, writer)
             }
             _ => StreamRelay::observe(framing, wire::reader(upstream), self.n_choices, writer),

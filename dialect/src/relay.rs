@@ -40,6 +40,8 @@ enum Way {
     /// Any other dialect to itself: frames are understood, and go on as they are.
     Observe(Box<dyn StreamReader>),
     Translate(Box<dyn StreamReader>),
+    /// Events of images and sounds, which nobody here reads: the upstream's close is their end.
+    Pass,
 }
 
 /// What is known of an answer so far.
@@ -118,6 +120,11 @@ impl StreamRelay {
         writer: Box<dyn StreamWriter>,
     ) -> Self {
         Self::new(framing, Way::Translate(reader), n_choices, writer)
+    }
+
+    /// A stream that is not read.
+    pub fn pass(last_word: Box<dyn StreamWriter>) -> Self {
+        Self::new(Framing::Sse, Way::Pass, 1, last_word)
     }
 
     fn new(framing: Framing, way: Way, n_choices: usize, last_word: Box<dyn StreamWriter>) -> Self {
@@ -201,6 +208,9 @@ impl StreamRelay {
     /// As [`Self::feed`].
     pub fn finish(&mut self) -> Result<Bytes, StreamFault> {
         self.cursor = self.framing.cursor();
+        if matches!(self.way, Way::Pass) {
+            self.progress.is_done = self.progress.has_content;
+        }
         let last = self.held.split().freeze();
         let payload = self.framing.payload(&last);
         let is_whole = payload.is_some_and(|payload| {
@@ -268,7 +278,7 @@ impl StreamRelay {
         let Some(payload) = self.framing.payload(frame) else {
             // Keep-alives of the upstream's dialect may break a client of another.
             return match self.way {
-                Way::Scan { .. } | Way::Observe(_) => Fate::Pass,
+                Way::Scan { .. } | Way::Observe(_) | Way::Pass => Fate::Pass,
                 Way::Translate(_) => Fate::TakeOut,
             };
         };
@@ -278,6 +288,13 @@ impl StreamRelay {
                 reader,
                 keep_usage_chunk,
             } => return scan_chunk(reader, *keep_usage_chunk, progress, &payload),
+            Way::Pass => {
+                progress.has_content = true;
+                return match UpstreamError::parse(&payload) {
+                    Some(error) => Fate::Fault(StreamFaultKind::Upstream(Box::new(error))),
+                    None => Fate::Pass,
+                };
+            }
             Way::Observe(reader) => (reader, false),
             Way::Translate(reader) => (reader, true),
         };

@@ -7,6 +7,7 @@ mod body;
 mod client_body;
 mod credentials;
 mod error;
+mod form;
 mod hang_up;
 mod health;
 pub(crate) mod readiness;

@@ -5,6 +5,7 @@ pub(crate) mod authenticate;
 pub(crate) mod dispatch;
 pub(crate) mod failure;
 pub(crate) mod leak;
+pub(crate) mod payload;
 pub(crate) mod problem;
 pub(crate) mod rank;
 pub(crate) mod relay;
@@ -32,6 +33,7 @@ use crate::fleet::{CurrentFleet, Fleet, FleetModel};
 use crate::pipeline::admit::{Admission, Quota, quotas};
 use crate::pipeline::authenticate::{Credentials, authenticate, priority};
 use crate::pipeline::dispatch::{OpenStream, Reply, dispatch};
+use crate::pipeline::payload::Payload;
 use crate::pipeline::problem::Problem;
 use crate::pipeline::rank::rank;
 use crate::pipeline::relay::Relay;
@@ -116,7 +118,7 @@ pub(crate) async fn answer<B>(
     report: &mut Report,
 ) -> Result<Answer, Problem>
 where
-    B: Future<Output = Result<Bytes, Problem>>,
+    B: Future<Output = Result<Payload, Problem>>,
 {
     let fleet = pipeline.fleet();
     let caller = authenticate(&fleet, call.credentials)?;
@@ -126,15 +128,14 @@ where
     }
     let priority = priority(caller, call.priority)?;
 
-    let body = call.body.await?;
-    let body_len = body.len();
-    let ask = Ask::parse(call.endpoint, call.path, body)?;
+    let Payload { json, form, len } = call.body.await?;
+    let ask = Ask::parse(call.endpoint, call.path, json)?;
     let model = rank(&fleet, caller, ask.model())?;
     let is_stream = ask.is_stream();
     report.set_model(model, is_stream);
     ask.check()?;
     let facts = pipeline.facts(call.request_id, ask.model());
-    let wording = Arc::new(Wording::new(ask, call.variant, facts));
+    let wording = Arc::new(Wording::new(ask, form, call.variant, facts));
     if let Some(answer) = pipeline.count_here(model, &wording) {
         report.end(End::Served);
         return Ok(answer);
@@ -142,7 +143,7 @@ where
 
     let mut admission = Admission::new(pipeline, &fleet, model, &wording, caller, priority)?;
     let mut lease = admission.admit(report).await?;
-    let mut retry = Retry::new(&pipeline.config, body_len, is_stream, Instant::now());
+    let mut retry = Retry::new(&pipeline.config, len, is_stream, Instant::now());
     let deadline = retry.deadline();
     loop {
         report.add_attempt(lease.candidate());

@@ -4,6 +4,7 @@
 
 mod classify;
 mod failure;
+mod form;
 mod headers;
 mod limits;
 mod manners;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 pub use classify::{Disposition, classify, classify_error};
 pub use failure::FailureClass;
+pub use form::{Form, FormContent, FormPart};
 pub use reply::{BodyError, UpstreamReply};
 
 /// Shorter than the 5 s after which uvicorn and Node close idle connections, and all the more than a proxy's
@@ -62,6 +64,8 @@ pub struct Attempt<'a> {
     pub model: &'a str,
     /// What is asked, and where.
     pub exchange: &'a Exchange,
+    /// Sent in place of the exchange's body.
+    pub form: Option<&'a Form>,
     pub request_id: &'a str,
     /// What the client sent; only what is on the allow-list goes on.
     pub client_headers: &'a HeaderMap,
@@ -172,8 +176,11 @@ impl UpstreamClient {
         let request = self
             .client
             .post(url)
-            .headers(headers::for_upstream(&attempt)?)
-            .body(attempt.exchange.body().clone());
+            .headers(headers::for_upstream(&attempt)?);
+        let request = match attempt.form {
+            Some(form) => request.multipart(form::multipart(form)?),
+            None => request.body(attempt.exchange.body().clone()),
+        };
 
         let first_byte = attempt.deadline.min(started + attempt.first_byte);
         let response = tokio::time::timeout_at(first_byte, request.send())

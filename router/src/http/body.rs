@@ -9,6 +9,7 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
+use crate::pipeline::payload::Payload;
 use crate::pipeline::problem::Problem;
 
 /// How long a body may take, whatever its length.
@@ -17,8 +18,22 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// And the least that has to come per second beyond that.
 const BYTES_PER_SECOND_MIN: usize = 16 * 1024;
 
+/// Reads a JSON request, as [`read_body`] does.
+pub(crate) async fn read_json(
+    declared: Option<usize>,
+    body: Body,
+    limit: usize,
+) -> Result<Payload, Problem> {
+    let json = read_body(declared, body, limit).await?;
+    Ok(Payload {
+        len: json.len(),
+        json,
+        form: None,
+    })
+}
+
 /// Reads `body` to its end, refusing it early where `content-length` already says that it is too large.
-pub(crate) async fn read_body(
+async fn read_body(
     declared: Option<usize>,
     mut body: Body,
     limit: usize,

@@ -18,9 +18,10 @@ use http::StatusCode;
 
 use crate::http::addressee::Addressee;
 use crate::http::answer_headers;
-use crate::http::body::{declared_length, read_body};
+use crate::http::body::{declared_length, read_json};
 use crate::http::credentials::credentials;
 use crate::http::error::{self, problem_response};
+use crate::http::form::read_form;
 use crate::http::health;
 use crate::http::readiness::Readiness;
 use crate::metrics;
@@ -91,11 +92,13 @@ async fn respond(readiness: Shared, asked: Asked, request: Request) -> Response 
             .headers
             .get(X_SLUICE_PRIORITY)
             .map(http::HeaderValue::as_bytes),
-        body: read_body(
-            declared_length(&parts.headers),
-            body,
-            pipeline.config.limits.body,
-        ),
+        body: async {
+            let limit = pipeline.config.limits.body;
+            match takes_form(endpoint) {
+                true => read_form(&parts.headers, body, limit).await,
+                false => read_json(declared_length(&parts.headers), body, limit).await,
+            }
+        },
     };
 
     let answered = tokio::select! {
@@ -122,6 +125,17 @@ async fn respond(readiness: Shared, asked: Asked, request: Request) -> Response 
         AnswerBody::Stream(open) => axum::body::Body::from_stream(open.relay(report).into_stream()),
     };
     (headers, body).into_response()
+}
+
+/// Whether requests come as forms with files.
+fn takes_form(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::ImageEdits
+            | Endpoint::ImageVariations
+            | Endpoint::Transcriptions
+            | Endpoint::Translations
+    )
 }
 
 fn joined(readiness: &Shared) -> Result<&Arc<Pipeline>, Problem> {

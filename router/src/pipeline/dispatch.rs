@@ -89,6 +89,9 @@ async fn exchange(
         .map_err(Failure::unspeakable)?;
     lease.mark_sent();
     let candidate = lease.candidate();
+    let form = lease.wording().form();
+    let form =
+        form.map(|form| form.for_upstream(&candidate.upstream_model, &lease.model().overrides));
     let attempt = Attempt {
         base_url: &candidate.provider.base_url,
         provider_headers: &candidate.provider.headers,
@@ -97,6 +100,7 @@ async fn exchange(
         api_version: candidate.provider.api_version.as_deref(),
         model: &candidate.upstream_model,
         exchange: &exchange,
+        form: form.as_ref(),
         request_id,
         client_headers,
         first_byte: pipeline.config.timeouts.first_byte,

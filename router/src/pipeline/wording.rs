@@ -7,12 +7,15 @@ use dialect::{Ask, BadRequest, Endpoint, Exchange, Target};
 use shared::config::{Dialect, Manners};
 
 use crate::fleet::{FleetCandidate, FleetModel};
+use crate::upstream::Form;
 
 /// A request, and its wording for each kind of upstream, made once: before any slot is taken where it has to be
 /// translated, so that what cannot be told burns nothing.
 #[derive(Debug)]
 pub(crate) struct Wording {
     ask: Ask,
+    /// What goes upstream in place of the JSON that routing read.
+    form: Option<Form>,
     variant: StreamVariant,
     facts: AnswerFacts,
     /// Never held across an await.
@@ -29,9 +32,15 @@ struct Kind {
 
 impl Wording {
     /// `facts.prompt_tokens` are not needed yet.
-    pub(crate) fn new(ask: Ask, variant: StreamVariant, facts: AnswerFacts) -> Self {
+    pub(crate) fn new(
+        ask: Ask,
+        form: Option<Form>,
+        variant: StreamVariant,
+        facts: AnswerFacts,
+    ) -> Self {
         Self {
             ask,
+            form,
             variant,
             facts,
             exchanges: Mutex::new(Vec::new()),
@@ -40,6 +49,10 @@ impl Wording {
 
     pub(crate) fn ask(&self) -> &Ask {
         &self.ask
+    }
+
+    pub(crate) fn form(&self) -> Option<&Form> {
+        self.form.as_ref()
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {

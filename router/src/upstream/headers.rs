@@ -49,7 +49,10 @@ pub(super) fn for_upstream(attempt: &Attempt<'_>) -> Result<HeaderMap, SendError
             headers.insert(name, value.clone());
         }
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // A form names its own type, with the boundary.
+    if attempt.form.is_none() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     headers.insert(
         ACCEPT,
         HeaderValue::from_static("application/json, text/event-stream"),

@@ -154,6 +154,7 @@ async fn send_until(
             api_version: None,
             model: "m",
             exchange: &exchange(),
+            form: None,
             request_id: "req-1",
             client_headers: &HeaderMap::from_iter(client_headers),
             first_byte: Duration::from_millis(200),

@@ -9,13 +9,17 @@ use dialect::{Endpoint, PathFacts};
 use crate::http::routes::{Asked, Shared, respond};
 
 /// Below any of the roots.
-const ENDPOINTS: [(&str, Endpoint); 6] = [
+const ENDPOINTS: [(&str, Endpoint); 10] = [
     ("chat/completions", Endpoint::ChatCompletions),
     ("completions", Endpoint::Completions),
     ("embeddings", Endpoint::Embeddings),
     ("moderations", Endpoint::Moderations),
     ("images/generations", Endpoint::ImageGenerations),
+    ("images/edits", Endpoint::ImageEdits),
+    ("images/variations", Endpoint::ImageVariations),
     ("audio/speech", Endpoint::Speech),
+    ("audio/transcriptions", Endpoint::Transcriptions),
+    ("audio/translations", Endpoint::Translations),
 ];
 
 const ROOTS: [&str; 4] = ["/v1", "/openai/v1", "/v1beta/openai", "/api/v0"];
