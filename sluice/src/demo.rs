@@ -116,6 +116,7 @@ fn welcome(listen: SocketAddr, admin_listen: SocketAddr, simulator_listen: Socke
         .unwrap_or_else(|| "sluice".into());
     let program = program.display();
     let messages = r#""messages":[{"role":"user","content":"Hello"}]"#;
+    let contents = r#""contents":[{"role":"user","parts":[{"text":"Hello"}]}]"#;
     format!(
         r#"Sluice runs:
   router     http://{listen}   model `demo`, client key `{CLIENT_KEY}`
@@ -129,6 +130,12 @@ Try it in another terminal; Ctrl-C ends it.
 
 # The same as a stream
 {chat} -N {authorization} -d '{{"model":"demo","stream":true,{messages}}}'
+
+# The same model in other languages: OpenAI's Responses, Anthropic's, Gemini's and Ollama's
+curl http://{listen}/v1/responses {authorization} -d '{{"model":"demo","input":"Hello"}}'
+curl http://{listen}/v1/messages -H 'x-api-key: {CLIENT_KEY}' -d '{{"model":"demo","max_tokens":50,{messages}}}'
+curl http://{listen}/v1beta/models/demo:generateContent -H 'x-goog-api-key: {CLIENT_KEY}' -d '{{{contents}}}'
+curl http://{listen}/api/chat {authorization} -d '{{"model":"demo",{messages}}}'
 
 # Without a client key: 401
 {chat} -i -d '{{"model":"demo",{messages}}}'

@@ -24,9 +24,13 @@ async fn the_demo_prints_curl_lines_that_work() {
     let wrong_key = output_of(&lines[0].replace("sk-sluice-demo", "sk-wrong"));
 
     let has = |what: &str| answers.iter().any(|answer| answer.contains(what));
-    figure("curl lines that the demo prints", lines.len(), ">= 3");
+    figure("curl lines that the demo prints", lines.len(), ">= 7");
     assert!(has("\"chat.completion\""), "a plain answer: {answers:?}");
     assert!(has("data: [DONE]"), "a stream: {answers:?}");
+    assert!(has("\"object\":\"response\""), "OpenAI's Responses: {answers:?}");
+    assert!(has("\"type\":\"message\""), "Anthropic's: {answers:?}");
+    assert!(has("\"candidates\""), "Gemini's: {answers:?}");
+    assert!(has("\"done\":true"), "Ollama's: {answers:?}");
     assert!(has("401 Unauthorized"), "one without a key: {answers:?}");
     assert!(wrong_key.contains("invalid_api_key"), "{wrong_key}");
 }

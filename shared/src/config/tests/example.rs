@@ -4,7 +4,9 @@ use super::*;
 
 const EXAMPLE: &str = include_str!("../../../../config/example.yaml");
 
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 9] = [
+    ("AZURE_EU", "azure-key"),
+    ("ANTHROPIC_API_KEY", "sk-ant-1"),
     ("OPENAI_API_KEY", "sk-1"),
     ("OPENAI_API_KEY_2", "sk-2"),
     ("OPENAI_ORGANIZATION", "org-1"),

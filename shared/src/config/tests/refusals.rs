@@ -244,8 +244,23 @@ fn durations_need_a_unit_and_a_length() {
 fn choices_must_be_known() {
     check(
         "openai_chat",
-        "anthropic_messages",
-        "`providers[0].dialect` is `anthropic_messages`, but must be one of openai_chat; choose one of them",
+        "anthropic_mesages",
+        "`providers[0].dialect` is `anthropic_mesages`, but must be one of openai_chat, openai_responses, anthropic_messages, gemini_generate, ollama_chat, bedrock_converse; did you mean `anthropic_messages`?",
+    );
+    check(
+        "dialect: openai_chat",
+        "dialect: ollama_chat, manners: groq",
+        "`providers[0].manners` is `groq`, but must be manners of the provider's dialect; leave it out, or set `dialect` to another than `ollama_chat`",
+    );
+    check(
+        "dialect: openai_chat",
+        "dialect: openai_chat, api_version: \"2024-10-21\"",
+        "`providers[0].api_version` is `2024-10-21`, but must only be given with `manners: azure`; take it out, or add `manners: azure`",
+    );
+    check(
+        "{ provider: openai }",
+        "{ provider: openai, capabilities: [text, visoin] }",
+        "`models[0].upstreams[0].capabilities[1]` is `visoin`, but must be one of text, vision, audio, files, tools, json_schema, embedding; did you mean `vision`?",
     );
     check(
         "upstreams:",
