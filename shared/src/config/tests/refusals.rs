@@ -249,12 +249,12 @@ fn choices_must_be_known() {
     );
     check(
         "dialect: openai_chat",
-        "dialect: ollama_chat, manners: groq",
+        "dialect: ollama_chat\n    manners: groq",
         "`providers[0].manners` is `groq`, but must be manners of the provider's dialect; leave it out, or set `dialect` to another than `ollama_chat`",
     );
     check(
         "dialect: openai_chat",
-        "dialect: openai_chat, api_version: \"2024-10-21\"",
+        "dialect: openai_chat\n    api_version: \"2024-10-21\"",
         "`providers[0].api_version` is `2024-10-21`, but must only be given with `manners: azure`; take it out, or add `manners: azure`",
     );
     check(
