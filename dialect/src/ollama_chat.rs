@@ -1,10 +1,14 @@
 //! Ollama's own API.
 
+mod answer;
+mod arguments;
 mod embedding;
 mod error;
+mod line;
 mod read_chat;
 mod read_reply;
 mod read_stream;
+mod timestamp;
 mod write_chat;
 mod write_reply;
 mod write_stream;
