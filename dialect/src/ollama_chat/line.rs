@@ -111,6 +111,8 @@ impl Lines {
     /// Appends one object, without the end of its line; with an `end`, it is the last.
     pub(super) fn write(&self, said: &Said<'_>, end: Option<&End>, out: &mut Vec<u8>) {
         let usage = end.and_then(|end| end.usage);
+        // Ollama leaves out counts of zero.
+        let count = |of: fn(Usage) -> u32| usage.map(of).filter(|tokens| *tokens > 0);
         let mut line = Line {
             model: &self.model,
             created_at: &self.created_at,
@@ -121,11 +123,9 @@ impl Lines {
             logprobs: said.logprobs.and_then(|logprobs| logprobs.get("content")),
             done: end.is_some(),
             done_reason: end.map(|end| done_reason(end.finish)),
-            prompt_eval_count: usage.map(|usage| usage.prompt_tokens),
-            prompt_eval_cached_count: usage
-                .map(|usage| usage.cached_tokens)
-                .filter(|tokens| *tokens > 0),
-            eval_count: usage.map(|usage| usage.completion_tokens),
+            prompt_eval_count: count(|usage| usage.prompt_tokens),
+            prompt_eval_cached_count: count(|usage| usage.cached_tokens),
+            eval_count: count(|usage| usage.completion_tokens),
         };
         let tool_calls = self.calls(said.calls);
         match self.variant {
