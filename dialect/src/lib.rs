@@ -15,6 +15,7 @@ mod exchange;
 mod framing;
 mod gemini_generate;
 mod inspect;
+mod listing;
 mod ollama_chat;
 mod openai_chat;
 mod openai_responses;

@@ -1,10 +1,15 @@
 //! Ollama's own API.
 
+mod answer;
+mod arguments;
 mod embedding;
 mod error;
+mod line;
+mod listing;
 mod read_chat;
 mod read_reply;
 mod read_stream;
+mod timestamp;
 mod write_chat;
 mod write_reply;
 mod write_stream;
@@ -14,6 +19,7 @@ pub(crate) use embedding::{
     write_ask as write_embedding_ask, write_reply as write_embedding_reply,
 };
 pub(crate) use error::error_body;
+pub use listing::{ollama_ps, ollama_show, ollama_tags};
 pub(crate) use read_chat::read_chat;
 pub(crate) use read_reply::read_reply;
 pub(crate) use read_stream::Reader;
