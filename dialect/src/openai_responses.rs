@@ -1,6 +1,7 @@
 //! OpenAI's Responses API.
 
 mod error;
+mod fields;
 mod read_chat;
 mod read_reply;
 mod read_stream;
