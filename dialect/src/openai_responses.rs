@@ -2,6 +2,8 @@
 
 mod error;
 mod fields;
+mod item;
+mod output;
 mod read_chat;
 mod read_reply;
 mod read_stream;
