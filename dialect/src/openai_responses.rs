@@ -1,6 +1,9 @@
 //! OpenAI's Responses API.
 
 mod error;
+mod fields;
+mod item;
+mod output;
 mod read_chat;
 mod read_reply;
 mod read_stream;

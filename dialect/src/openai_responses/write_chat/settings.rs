@@ -1,0 +1,145 @@
+//! What is set for the whole answer: tools, its form, how much is thought.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::canon::{Chat, Effort, Format, Reasoning, Tool, ToolChoice};
+
+/// Stands in for the name that this dialect wants of a schema and most others do not send.
+const SCHEMA_NAME: &str = "response";
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "function")]
+pub(super) struct ToolOffered<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    /// May be null, but not absent.
+    parameters: Option<&'a Value>,
+    /// Always said: all other dialects take an absent one for `false`, this one for `true`.
+    strict: bool,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum ToolChoiceAsked<'a> {
+    Word(&'static str),
+    Named(FunctionNamed<'a>),
+    Among(AllowedTools<'a>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "function")]
+pub(super) struct FunctionNamed<'a> {
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "allowed_tools")]
+pub(super) struct AllowedTools<'a> {
+    mode: &'static str,
+    tools: Vec<FunctionNamed<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct TextAsked<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<FormatAsked<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verbosity: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum FormatAsked<'a> {
+    JsonObject,
+    JsonSchema {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<&'a str>,
+        schema: &'a Value,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
+    },
+}
+
+#[derive(Serialize)]
+pub(super) struct ReasoningAsked {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'static str>,
+}
+
+impl ReasoningAsked {
+    pub(super) fn is_thinking(&self) -> bool {
+        self.effort != Some(Effort::None.as_str())
+    }
+}
+
+pub(super) fn tools(tools: &[Tool]) -> Vec<ToolOffered<'_>> {
+    let offered = tools.iter().map(|tool| ToolOffered {
+        name: &tool.name,
+        description: tool.description.as_deref(),
+        parameters: tool.parameters.as_ref(),
+        strict: tool.strict.unwrap_or_default(),
+    });
+    offered.collect()
+}
+
+pub(super) fn tool_choice(choice: &ToolChoice) -> ToolChoiceAsked<'_> {
+    match choice {
+        ToolChoice::None => ToolChoiceAsked::Word("none"),
+        ToolChoice::Auto => ToolChoiceAsked::Word("auto"),
+        ToolChoice::Required => ToolChoiceAsked::Word("required"),
+        ToolChoice::Named(name) => ToolChoiceAsked::Named(FunctionNamed { name }),
+        ToolChoice::Among { names, is_required } => ToolChoiceAsked::Among(AllowedTools {
+            mode: match is_required {
+                true => "required",
+                false => "auto",
+            },
+            tools: names.iter().map(|name| FunctionNamed { name }).collect(),
+        }),
+    }
+}
+
+pub(super) fn text(chat: &Chat) -> Option<TextAsked<'_>> {
+    if chat.format.is_none() && chat.verbosity.is_none() {
+        return None;
+    }
+    Some(TextAsked {
+        format: chat.format.as_ref().map(|format| match format {
+            Format::Json => FormatAsked::JsonObject,
+            Format::Schema(schema) => FormatAsked::JsonSchema {
+                name: schema.name.as_deref().unwrap_or(SCHEMA_NAME),
+                description: schema.description.as_deref(),
+                schema: &schema.schema,
+                strict: schema.strict,
+            },
+        }),
+        verbosity: chat.verbosity.as_deref(),
+    })
+}
+
+/// `None` if nothing of it can be said.
+pub(super) fn reasoning(reasoning: Option<&Reasoning>) -> Option<ReasoningAsked> {
+    let Reasoning {
+        effort,
+        budget,
+        is_shown,
+    } = reasoning?;
+    let effort = effort.or(budget.map(effort_of)).map(Effort::as_str);
+    let summary = (*is_shown == Some(true)).then_some("auto");
+    (effort.is_some() || summary.is_some()).then_some(ReasoningAsked { effort, summary })
+}
+
+/// The effort that a budget of tokens comes nearest to, by the table with which Google's OpenAI-compatible endpoint
+/// translates the other way: low is 1024, medium 8192, high 24576.
+fn effort_of(budget: u32) -> Effort {
+    match budget {
+        0 => Effort::None,
+        1..=1024 => Effort::Low,
+        1025..=8192 => Effort::Medium,
+        _ => Effort::High,
+    }
+}
