@@ -31,6 +31,11 @@ impl Losses {
         }
     }
 
+    /// Whether client and target speak the same dialect, and only manners are translated.
+    pub fn is_within_a_dialect(&self) -> bool {
+        self.client == self.target
+    }
+
     /// Meets a field that the target does not have.
     ///
     /// # Errors

@@ -1,0 +1,192 @@
+//! What providers of this dialect take otherwise than OpenAI, in the body of a request.
+//!
+//! How they answer otherwise needs no telling apart: the readers understand them all.
+
+mod deepseek;
+mod gemini;
+mod groq;
+mod zhipu;
+
+use serde_json::{Map, Value};
+use shared::config::Manners;
+
+use crate::canon::{Effort, Field, Reasoning};
+
+/// Top-level fields of a request.
+pub(super) type Fields = Map<String, Value>;
+
+#[derive(Debug)]
+pub(super) struct Habits {
+    /// Whether the limit of the output has its new name, `max_completion_tokens`.
+    pub(super) knows_max_completion_tokens: bool,
+    /// Fields that are not taken.
+    pub(super) refused: &'static [Field],
+    /// Whether messages say who of several with a role speaks.
+    pub(super) knows_names: bool,
+    /// Whether one can be told to choose among some of the tools.
+    pub(super) knows_allowed_tools: bool,
+    /// Whether several texts of a message have to be one string.
+    pub(super) wants_one_text: bool,
+    /// Whether the assistant's former thoughts go back to it, as `reasoning_content`.
+    pub(super) takes_thoughts: bool,
+    /// Whether the signature of a tool call goes back with it.
+    pub(super) takes_signatures: bool,
+    /// How to ask for this much thinking; `None` if there are no words for it.
+    pub(super) reasoning: fn(&Reasoning) -> Option<Fields>,
+}
+
+const OPENAI: Habits = Habits {
+    knows_max_completion_tokens: true,
+    refused: &[Field::TopK, Field::MinP],
+    knows_names: true,
+    knows_allowed_tools: true,
+    wants_one_text: false,
+    takes_thoughts: false,
+    takes_signatures: false,
+    reasoning: effort,
+};
+
+/// Everyone else keeps to what OpenAI's interface was for years.
+const OTHERS: Habits = Habits {
+    knows_max_completion_tokens: false,
+    knows_allowed_tools: false,
+    ..OPENAI
+};
+
+/// Who runs models himself, or passes on to those who do, lets one turn every screw of the sampler.
+const SERVERS: Habits = Habits {
+    refused: &[],
+    ..OTHERS
+};
+
+const VLLM: Habits = Habits {
+    takes_thoughts: true,
+    ..SERVERS
+};
+
+impl Habits {
+    pub(super) fn of(manners: Manners) -> &'static Self {
+        match manners {
+            Manners::Plain | Manners::Azure => &OPENAI,
+            Manners::Groq => &groq::HABITS,
+            Manners::Zhipu => &zhipu::HABITS,
+            Manners::DeepSeek => &deepseek::HABITS,
+            Manners::GeminiOpenai => &gemini::HABITS,
+            Manners::Vllm => &VLLM,
+            Manners::LmStudio | Manners::LlamaCpp | Manners::OpenRouter => &SERVERS,
+            Manners::Baidu | Manners::Mistral => &OTHERS,
+        }
+    }
+}
+
+/// The effort that is asked for; a budget of nothing is one, too. `None` if there is neither.
+fn effort_of(reasoning: &Reasoning) -> Option<Effort> {
+    let no_budget = (reasoning.budget == Some(0)).then_some(Effort::None);
+    reasoning.effort.or(no_budget)
+}
+
+/// By `reasoning_effort`, which has no words for a budget.
+///
+/// That thoughts are wanted in the answer is no loss: OpenAI shows them to no one, others show them unasked.
+fn effort(reasoning: &Reasoning) -> Option<Fields> {
+    match effort_of(reasoning) {
+        Some(effort) => Some(one("reasoning_effort", effort.as_str())),
+        None if reasoning.budget.is_some() => None,
+        None => Some(Fields::new()),
+    }
+}
+
+/// By `thinking`, which only knows yes and no.
+fn switch(reasoning: &Reasoning) -> Fields {
+    let kind = match (effort_of(reasoning), reasoning.budget) {
+        (Some(Effort::None), _) => "disabled",
+        (None, None) => return Fields::new(),
+        _ => "enabled",
+    };
+    one("thinking", one("type", kind))
+}
+
+fn one(name: &str, value: impl Into<Value>) -> Fields {
+    Fields::from_iter([(name.to_owned(), value.into())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(manners: Manners, reasoning: &Reasoning, expected: Option<Value>) {
+        let said = (Habits::of(manners).reasoning)(reasoning).map(Value::Object);
+        assert_eq!(said, expected, "{manners:?} {reasoning:?}");
+    }
+
+    fn effort(effort: Effort) -> Reasoning {
+        Reasoning {
+            effort: Some(effort),
+            ..Reasoning::default()
+        }
+    }
+
+    fn budget(budget: u32) -> Reasoning {
+        Reasoning {
+            budget: Some(budget),
+            ..Reasoning::default()
+        }
+    }
+
+    #[test]
+    fn openai_is_told_an_effort_and_has_no_words_for_a_budget() {
+        let says = |effort| Some(json!({"reasoning_effort": effort}));
+
+        check(Manners::Plain, &effort(Effort::ExtraHigh), says("xhigh"));
+        check(Manners::Plain, &budget(0), says("none"));
+        check(Manners::Plain, &budget(1024), None);
+        check(Manners::Plain, &Reasoning::default(), Some(json!({})));
+    }
+
+    #[test]
+    fn groq_knows_four_efforts() {
+        let says = |effort| Some(json!({"reasoning_effort": effort}));
+
+        check(Manners::Groq, &effort(Effort::None), says("none"));
+        check(Manners::Groq, &effort(Effort::Medium), says("medium"));
+        check(Manners::Groq, &effort(Effort::Max), None);
+    }
+
+    #[test]
+    fn zhipu_thinks_or_not() {
+        let says = |kind| Some(json!({"thinking": {"type": kind}}));
+
+        check(Manners::Zhipu, &effort(Effort::None), says("disabled"));
+        check(Manners::Zhipu, &effort(Effort::High), says("enabled"));
+        check(Manners::Zhipu, &budget(0), says("disabled"));
+        check(Manners::Zhipu, &budget(9), says("enabled"));
+        check(Manners::Zhipu, &Reasoning::default(), Some(json!({})));
+    }
+
+    #[test]
+    fn deepseek_is_told_both_whether_and_how_much() {
+        let off = json!({"thinking": {"type": "disabled"}});
+        let high = json!({"thinking": {"type": "enabled"}, "reasoning_effort": "high"});
+
+        check(Manners::DeepSeek, &effort(Effort::None), Some(off));
+        check(Manners::DeepSeek, &effort(Effort::High), Some(high));
+    }
+
+    #[test]
+    fn google_is_told_a_budget_as_it_is() {
+        let config = json!({"thinking_config": {"thinking_budget": 1024}});
+
+        check(
+            Manners::GeminiOpenai,
+            &budget(1024),
+            Some(json!({"extra_body": {"google": config}})),
+        );
+        check(
+            Manners::GeminiOpenai,
+            &effort(Effort::Low),
+            Some(json!({"reasoning_effort": "low"})),
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! Google's OpenAI-compatible endpoint: wants its signatures back, and has fields of its own in `extra_body.google`.
+
+use super::{Fields, Habits, OTHERS, effort, one};
+use crate::canon::Reasoning;
+
+pub(super) const HABITS: Habits = Habits {
+    takes_signatures: true,
+    reasoning,
+    ..OTHERS
+};
+
+fn reasoning(reasoning: &Reasoning) -> Option<Fields> {
+    match (reasoning.effort, reasoning.budget) {
+        (None, Some(budget)) => {
+            let config = one("thinking_config", one("thinking_budget", budget));
+            Some(one("extra_body", one("google", config)))
+        }
+        _ => effort(reasoning),
+    }
+}

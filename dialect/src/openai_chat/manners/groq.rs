@@ -1,0 +1,29 @@
+//! Groq answers 400 to what it does not support, and thinks in four steps.
+
+use super::{Fields, Habits, OTHERS, effort, effort_of};
+use crate::canon::{Effort, Field, Reasoning};
+
+pub(super) const HABITS: Habits = Habits {
+    refused: &[
+        Field::TopK,
+        Field::MinP,
+        Field::LogitBias,
+        Field::Logprobs,
+        Field::N,
+    ],
+    knows_names: false,
+    reasoning,
+    ..OTHERS
+};
+
+fn reasoning(reasoning: &Reasoning) -> Option<Fields> {
+    let is_known = matches!(
+        effort_of(reasoning),
+        None | Some(Effort::None | Effort::Low | Effort::Medium | Effort::High)
+    );
+    let mut fields = effort(reasoning).filter(|_| is_known)?;
+    if let Some(is_shown) = reasoning.is_shown {
+        fields.insert("include_reasoning".to_owned(), is_shown.into());
+    }
+    Some(fields)
+}

@@ -1,0 +1,324 @@
+//! The conversation so far.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::canon::{Chat, Losses, Message, Part, Role, Source, ToolResult, Unsupported};
+use crate::openai_chat::manners::Habits;
+use crate::openai_chat::shapes::CallShape;
+
+#[derive(Serialize)]
+pub(super) struct MessageShape<'a> {
+    role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<String>,
+    content: Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<CallShape<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Parts(Vec<PartShape<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum PartShape<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageShape<'a> },
+    InputAudio { input_audio: AudioShape<'a> },
+    File { file: FileShape<'a> },
+}
+
+#[derive(Serialize)]
+struct ImageShape<'a> {
+    url: Url<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct AudioShape<'a> {
+    data: &'a str,
+    format: &'static str,
+}
+
+#[derive(Default, Serialize)]
+struct FileShape<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_data: Option<Url<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_id: Option<&'a str>,
+}
+
+/// Written straight out: data may be megabytes.
+enum Url<'a> {
+    Plain(&'a str),
+    Data {
+        media_type: &'a str,
+        base64: &'a str,
+    },
+}
+
+impl fmt::Display for Url<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(url) => formatter.write_str(url),
+            Self::Data { media_type, base64 } => {
+                write!(formatter, "data:{media_type};base64,{base64}")
+            }
+        }
+    }
+}
+
+impl Serialize for Url<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What the writing of every message needs.
+#[derive(Clone, Copy)]
+struct Writing<'a> {
+    habits: &'a Habits,
+    losses: &'a Losses,
+    /// Which message it is.
+    index: usize,
+}
+
+pub(super) fn shapes<'a>(
+    chat: &'a Chat,
+    habits: &Habits,
+    losses: &Losses,
+) -> Result<Vec<MessageShape<'a>>, Unsupported> {
+    let mut shapes = Vec::with_capacity(chat.messages.len());
+    for (index, message) in chat.messages.iter().enumerate() {
+        let writing = Writing {
+            habits,
+            losses,
+            index,
+        };
+        match message.role {
+            Role::System => shapes.push(writing.plain("system", message)?),
+            Role::User => shapes.push(writing.plain("user", message)?),
+            Role::Assistant => shapes.extend(writing.assistant(message)?),
+            Role::Tool => {
+                for (nth, part) in message.parts.iter().enumerate() {
+                    match part {
+                        Part::ToolResult(result) => shapes.push(writing.result(result)?),
+                        _ => writing.lose_part(nth)?,
+                    }
+                }
+            }
+        }
+    }
+    Ok(shapes)
+}
+
+impl Writing<'_> {
+    fn plain<'a>(
+        self,
+        role: &'static str,
+        message: &'a Message,
+    ) -> Result<MessageShape<'a>, Unsupported> {
+        Ok(MessageShape {
+            name: self.name(message)?,
+            content: self.content(&message.parts)?,
+            ..MessageShape::new(role)
+        })
+    }
+
+    /// `None` for one of which nothing can be told.
+    fn assistant<'a>(self, message: &'a Message) -> Result<Option<MessageShape<'a>>, Unsupported> {
+        let mut shape = MessageShape {
+            name: self.name(message)?,
+            ..MessageShape::new("assistant")
+        };
+        let mut texts = Vec::new();
+        for (nth, part) in message.parts.iter().enumerate() {
+            match part {
+                Part::Text(text) => texts.push(text.as_str()),
+                Part::Refusal(text) => shape.refusal.get_or_insert_default().push_str(text),
+                Part::ToolCall(call) => {
+                    let signature = call.signature.as_deref();
+                    shape.tool_calls.push(CallShape::new(
+                        &call.id,
+                        &call.name,
+                        // Servers parse it.
+                        if call.arguments.is_empty() {
+                            "{}"
+                        } else {
+                            &call.arguments
+                        },
+                        signature.filter(|_| self.habits.takes_signatures),
+                    ));
+                }
+                Part::Thinking { text, .. } if self.habits.takes_thoughts => {
+                    shape
+                        .reasoning_content
+                        .get_or_insert_default()
+                        .push_str(text);
+                }
+                // The thoughts before an earlier answer are no loss: no one else could read them.
+                Part::Thinking { .. } | Part::RedactedThinking(_) => {}
+                Part::Image { .. }
+                | Part::Audio { .. }
+                | Part::File { .. }
+                | Part::ToolResult(_) => self.lose_part(nth)?,
+            }
+        }
+        let says_nothing =
+            texts.is_empty() && shape.refusal.is_none() && shape.tool_calls.is_empty();
+        if says_nothing && !message.parts.is_empty() {
+            return Ok(None);
+        }
+        if !texts.is_empty() || says_nothing {
+            shape.content = self.texts(&texts);
+        }
+        Ok(Some(shape))
+    }
+
+    /// That a tool failed has no field here; its text says so.
+    fn result<'a>(self, result: &'a ToolResult) -> Result<MessageShape<'a>, Unsupported> {
+        let mut texts = Vec::new();
+        for (nth, part) in result.parts.iter().enumerate() {
+            match part {
+                Part::Text(text) => texts.push(text.as_str()),
+                _ => self.lose_part(nth)?,
+            }
+        }
+        Ok(MessageShape {
+            tool_call_id: Some(&result.call_id),
+            content: self.texts(&texts),
+            ..MessageShape::new("tool")
+        })
+    }
+
+    fn name<'a>(self, message: &'a Message) -> Result<Option<&'a str>, Unsupported> {
+        let name = message.name.as_deref();
+        if name.is_some() && !self.habits.knows_names {
+            let Self { losses, index, .. } = self;
+            losses.lose_named(&format!("messages[{index}].name"))?;
+            return Ok(None);
+        }
+        Ok(name)
+    }
+
+    fn content(self, parts: &[Part]) -> Result<Content<'_>, Unsupported> {
+        let mut shapes = Vec::with_capacity(parts.len());
+        let mut texts = Vec::with_capacity(parts.len());
+        for (nth, part) in parts.iter().enumerate() {
+            if let Part::Text(text) = part {
+                texts.push(text.as_str());
+            }
+            match PartShape::of(part) {
+                Some(shape) => shapes.push(shape),
+                None => self.lose_part(nth)?,
+            }
+        }
+        match shapes.len() == texts.len() {
+            true => Ok(self.texts(&texts)),
+            false => Ok(Content::Parts(shapes)),
+        }
+    }
+
+    fn texts<'a>(self, texts: &[&'a str]) -> Content<'a> {
+        match texts {
+            [] => Content::Text(Cow::Borrowed("")),
+            [text] => Content::Text(Cow::Borrowed(text)),
+            texts if self.habits.wants_one_text => Content::Text(Cow::Owned(texts.join("\n\n"))),
+            texts => Content::Parts(texts.iter().map(|text| PartShape::Text { text }).collect()),
+        }
+    }
+
+    fn lose_part(self, nth: usize) -> Result<(), Unsupported> {
+        let Self { losses, index, .. } = self;
+        losses.lose_named(&format!("messages[{index}].content[{nth}]"))
+    }
+}
+
+impl MessageShape<'_> {
+    fn new(role: &'static str) -> Self {
+        Self {
+            role,
+            name: None,
+            tool_call_id: None,
+            reasoning_content: None,
+            content: Content::Null,
+            refusal: None,
+            tool_calls: Vec::new(),
+        }
+    }
+}
+
+impl<'a> PartShape<'a> {
+    /// `None` for what this dialect has no words for.
+    fn of(part: &'a Part) -> Option<Self> {
+        match part {
+            Part::Text(text) => Some(Self::Text { text }),
+            Part::Image { source, detail } => Some(Self::ImageUrl {
+                image_url: ImageShape {
+                    url: Url::of(source)?,
+                    detail: detail.as_deref(),
+                },
+            }),
+            Part::Audio { data, media_type } => Some(Self::InputAudio {
+                input_audio: AudioShape {
+                    data,
+                    format: match media_type.as_str() {
+                        "audio/wav" | "audio/x-wav" | "audio/wave" => "wav",
+                        "audio/mp3" | "audio/mpeg" => "mp3",
+                        _ => return None,
+                    },
+                },
+            }),
+            Part::File { source, name } => {
+                let file = FileShape {
+                    filename: name.as_deref(),
+                    ..FileShape::default()
+                };
+                let file = match source {
+                    Source::FileId(id) => FileShape {
+                        file_id: Some(id),
+                        ..file
+                    },
+                    Source::Data { .. } => FileShape {
+                        file_data: Url::of(source),
+                        ..file
+                    },
+                    Source::Url(_) => return None,
+                };
+                Some(Self::File { file })
+            }
+            Part::Refusal(_)
+            | Part::Thinking { .. }
+            | Part::RedactedThinking(_)
+            | Part::ToolCall(_)
+            | Part::ToolResult(_) => None,
+        }
+    }
+}
+
+impl<'a> Url<'a> {
+    fn of(source: &'a Source) -> Option<Self> {
+        match source {
+            Source::Url(url) => Some(Self::Plain(url)),
+            Source::Data { media_type, base64 } => Some(Self::Data { media_type, base64 }),
+            Source::FileId(_) => None,
+        }
+    }
+}

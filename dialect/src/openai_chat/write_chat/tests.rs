@@ -1,0 +1,286 @@
+use serde_json::{Map, json};
+use shared::config::{Dialect, Manners};
+
+use super::*;
+use crate::canon::{Message, Part, Reasoning, Role, Source, ToolCall, ToolChoice, ToolResult};
+
+fn write_as(chat: &Chat, manners: Manners, losses: &Losses) -> Result<Value, BadRequest> {
+    let overrides = Map::new();
+    let target = Target {
+        dialect: Dialect::OpenaiChat,
+        manners,
+        model: "up",
+        overrides: &overrides,
+        drop_unsupported: false,
+    };
+    let body = write_chat(chat, &target, losses)?;
+    Ok(serde_json::from_slice(&body).unwrap())
+}
+
+fn strict() -> Losses {
+    Losses::new(Dialect::AnthropicMessages, Dialect::OpenaiChat, false)
+}
+
+#[track_caller]
+fn write(chat: &Chat, manners: Manners) -> Value {
+    write_as(chat, manners, &strict()).unwrap()
+}
+
+#[track_caller]
+fn check_lost(chat: &Chat, manners: Manners, field: &str) {
+    let refused = write_as(chat, manners, &strict()).unwrap_err();
+    assert_eq!(refused.param.as_deref(), Some(field), "{manners:?}");
+
+    let dropping = Losses::new(Dialect::AnthropicMessages, Dialect::OpenaiChat, true);
+    write_as(chat, manners, &dropping).unwrap();
+}
+
+fn said(role: Role, parts: Vec<Part>) -> Chat {
+    Chat {
+        messages: vec![Message::new(role, parts)],
+        ..Chat::default()
+    }
+}
+
+fn text(text: &str) -> Part {
+    Part::Text(text.to_owned())
+}
+
+fn call(signature: Option<&str>) -> Part {
+    Part::ToolCall(ToolCall {
+        id: "call_1".to_owned(),
+        name: "f".to_owned(),
+        arguments: String::new(),
+        signature: signature.map(str::to_owned),
+    })
+}
+
+#[test]
+fn the_limit_has_its_old_name_for_all_but_openai() {
+    let chat = Chat {
+        max_tokens: Some(7),
+        ..Chat::default()
+    };
+
+    for manners in Manners::ALL {
+        let (there, absent) = match manners {
+            Manners::Plain | Manners::Azure => ("max_completion_tokens", "max_tokens"),
+            _ => ("max_tokens", "max_completion_tokens"),
+        };
+        let body = write(&chat, manners);
+        assert_eq!(body[there], 7, "{manners:?}");
+        assert_eq!(body.get(absent), None, "{manners:?}");
+    }
+}
+
+#[test]
+fn what_groq_refuses_is_lost() {
+    let several = Chat {
+        n: Some(2),
+        ..Chat::default()
+    };
+    let biased = Chat {
+        logit_bias: Some(Map::from_iter([("1".to_owned(), json!(1))])),
+        ..Chat::default()
+    };
+    let named = Chat {
+        messages: vec![Message {
+            name: Some("Ada".to_owned()),
+            ..Message::new(Role::User, vec![text("hi")])
+        }],
+        ..Chat::default()
+    };
+    let one = Chat {
+        n: Some(1),
+        ..Chat::default()
+    };
+
+    check_lost(&several, Manners::Groq, "n");
+    check_lost(&biased, Manners::Groq, "logit_bias");
+    check_lost(&named, Manners::Groq, "messages[0].name");
+    assert_eq!(write(&one, Manners::Groq).get("n"), None);
+    assert_eq!(write(&several, Manners::Plain)["n"], 2);
+    assert_eq!(write(&named, Manners::Plain)["messages"][0]["name"], "Ada");
+}
+
+#[test]
+fn only_servers_know_the_rarer_screws_of_a_sampler() {
+    let chat = Chat {
+        top_k: Some(40),
+        ..Chat::default()
+    };
+
+    check_lost(&chat, Manners::Plain, "top_k");
+    assert_eq!(write(&chat, Manners::Vllm)["top_k"], 40);
+}
+
+#[test]
+fn a_budget_is_lost_by_the_name_that_the_client_gave_it() {
+    let chat = Chat {
+        reasoning: Some(Reasoning {
+            budget: Some(1024),
+            ..Reasoning::default()
+        }),
+        ..Chat::default()
+    };
+
+    check_lost(&chat, Manners::Plain, "thinking");
+}
+
+#[test]
+fn only_openai_is_told_to_choose_among_some_tools() {
+    let chat = Chat {
+        tool_choice: Some(ToolChoice::Among {
+            names: vec!["f".to_owned()],
+            is_required: false,
+        }),
+        ..Chat::default()
+    };
+
+    check_lost(&chat, Manners::Mistral, "tool_choice");
+    assert_eq!(
+        write(&chat, Manners::Plain)["tool_choice"],
+        json!({"type": "allowed_tools", "allowed_tools": {
+            "mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]}})
+    );
+}
+
+#[test]
+fn what_a_message_cannot_hold_is_lost_by_its_place() {
+    let image = |source| Part::Image {
+        source,
+        detail: None,
+    };
+    let uploaded = image(Source::FileId("file-1".to_owned()));
+    let linked = image(Source::Url("https://x/y.png".to_owned()));
+    let sound = Part::Audio {
+        data: "AAAA".to_owned(),
+        media_type: "audio/flac".to_owned(),
+    };
+    let result = Part::ToolResult(ToolResult {
+        call_id: "call_1".to_owned(),
+        name: None,
+        parts: vec![text("see"), linked.clone()],
+        is_error: true,
+    });
+
+    let place = "messages[0].content[1]";
+    check_lost(
+        &said(Role::User, vec![text("a"), uploaded]),
+        Manners::Plain,
+        place,
+    );
+    check_lost(
+        &said(Role::User, vec![text("a"), sound]),
+        Manners::Plain,
+        place,
+    );
+    check_lost(
+        &said(Role::Assistant, vec![text("a"), linked]),
+        Manners::Plain,
+        place,
+    );
+    check_lost(&said(Role::Tool, vec![result]), Manners::Plain, place);
+}
+
+#[test]
+fn several_texts_stay_apart_but_for_deepseek() {
+    let chat = said(Role::System, vec![text("a"), text("b")]);
+
+    assert_eq!(
+        write(&chat, Manners::Plain)["messages"][0]["content"],
+        json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])
+    );
+    assert_eq!(
+        write(&chat, Manners::DeepSeek)["messages"][0]["content"],
+        "a\n\nb"
+    );
+}
+
+#[test]
+fn thoughts_go_back_only_to_who_takes_them() {
+    let thought = Part::Thinking {
+        text: "hm".to_owned(),
+        signature: Some("s".to_owned()),
+    };
+    let chat = said(Role::Assistant, vec![thought.clone(), call(None)]);
+    let alone = said(Role::Assistant, vec![thought]);
+
+    let plain = write(&chat, Manners::Plain);
+    assert_eq!(plain["messages"][0].get("reasoning_content"), None);
+    assert_eq!(plain["messages"][0]["content"], Value::Null);
+    let deepseek = write(&chat, Manners::DeepSeek);
+    assert_eq!(deepseek["messages"][0]["reasoning_content"], "hm");
+    assert_eq!(write(&alone, Manners::Plain)["messages"], json!([]));
+}
+
+#[test]
+fn google_gets_its_signatures_back() {
+    let chat = said(Role::Assistant, vec![call(Some("c2ln"))]);
+
+    let google = write(&chat, Manners::GeminiOpenai);
+    let plain = write(&chat, Manners::Plain);
+
+    let call = &google["messages"][0]["tool_calls"][0];
+    assert_eq!(call["extra_content"]["google"]["thought_signature"], "c2ln");
+    assert_eq!(call["function"]["arguments"], "{}");
+    let call = &plain["messages"][0]["tool_calls"][0];
+    assert_eq!(call.get("extra_content"), None);
+}
+
+#[test]
+fn every_result_is_a_message_of_its_own() {
+    let result = |id: &str| {
+        Part::ToolResult(ToolResult {
+            call_id: id.to_owned(),
+            name: None,
+            parts: vec![text(id)],
+            is_error: false,
+        })
+    };
+
+    let body = write(
+        &said(Role::Tool, vec![result("1"), result("2")]),
+        Manners::Plain,
+    );
+
+    assert_eq!(
+        body["messages"],
+        json!([
+            {"role": "tool", "tool_call_id": "1", "content": "1"},
+            {"role": "tool", "tool_call_id": "2", "content": "2"},
+        ])
+    );
+}
+
+#[test]
+fn the_clients_own_fields_go_on_within_the_dialect_and_are_lost_beyond_it() {
+    let chat = Chat {
+        others: vec![("extra_body".to_owned(), json!({"google": {}}))],
+        ..Chat::default()
+    };
+    let inside = Chat {
+        others: vec![("messages[0].audio".to_owned(), json!({"id": "x"}))],
+        ..Chat::default()
+    };
+    let within = Losses::new(Dialect::OpenaiChat, Dialect::OpenaiChat, false);
+
+    let body = write_as(&chat, Manners::GeminiOpenai, &within).unwrap();
+
+    assert_eq!(body["extra_body"], json!({"google": {}}));
+    check_lost(&chat, Manners::GeminiOpenai, "extra_body");
+    let refused = write_as(&inside, Manners::GeminiOpenai, &within).unwrap_err();
+    assert_eq!(refused.param.as_deref(), Some("messages[0].audio"));
+}
+
+#[test]
+fn a_stream_always_asks_for_its_usage() {
+    let chat = Chat {
+        is_stream: true,
+        ..Chat::default()
+    };
+
+    let body = write(&chat, Manners::Plain);
+
+    assert_eq!(body["stream_options"], json!({"include_usage": true}));
+}
