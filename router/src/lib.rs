@@ -1,7 +1,7 @@
-//! The data plane: takes OpenAI-style requests, gets a lease for each from the shared state, and relays the answer.
+//! The data plane: takes requests, gets a lease for each from the shared state, and relays the answer.
 //!
-//! `app` ► `http` ► `pipeline` ► { `dialect`, `upstream`, `fleet`, `shared` }. Only `http` says axum, only `upstream`
-//! says reqwest, `dialect` does no I/O. No router writes the catalog, and routers never talk to each other.
+//! `app` ► `http` ► `pipeline` ► { `upstream`, `fleet`, `dialect`, `shared` }. Only `http` says axum, only `upstream`
+//! says reqwest. No router writes the catalog, and routers never talk to each other.
 
 mod app;
 mod fleet;

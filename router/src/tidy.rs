@@ -50,17 +50,6 @@ fn only_upstream_says_reqwest() {
 }
 
 #[test]
-fn dialects_do_no_io() {
-    for (path, text) in sources() {
-        if path.starts_with("dialect") || path == Path::new("dialect.rs") {
-            for word in ["async fn", "async move", ".await", "tokio::"] {
-                assert!(!text.contains(word), "{}: {word}", path.display());
-            }
-        }
-    }
-}
-
-#[test]
 fn the_pipeline_does_not_look_back_at_http() {
     for (path, text) in sources() {
         if path.starts_with("pipeline") || path == Path::new("pipeline.rs") {

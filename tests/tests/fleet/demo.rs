@@ -27,7 +27,10 @@ async fn the_demo_prints_curl_lines_that_work() {
     figure("curl lines that the demo prints", lines.len(), ">= 7");
     assert!(has("\"chat.completion\""), "a plain answer: {answers:?}");
     assert!(has("data: [DONE]"), "a stream: {answers:?}");
-    assert!(has("\"object\":\"response\""), "OpenAI's Responses: {answers:?}");
+    assert!(
+        has("\"object\":\"response\""),
+        "OpenAI's Responses: {answers:?}"
+    );
     assert!(has("\"type\":\"message\""), "Anthropic's: {answers:?}");
     assert!(has("\"candidates\""), "Gemini's: {answers:?}");
     assert!(has("\"done\":true"), "Ollama's: {answers:?}");

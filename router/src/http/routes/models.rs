@@ -119,9 +119,7 @@ fn tell_all(readiness: &Shared, request: &Request, write: WriteAll) -> Response 
             .collect();
         let models: Vec<_> = named
             .iter()
-            .filter_map(|(name, capabilities)| {
-                Some(listed(name, fleet.model(name)?, capabilities))
-            })
+            .filter_map(|(name, capabilities)| Some(listed(name, fleet.model(name)?, capabilities)))
             .collect();
         Ok(write(&models))
     })
@@ -153,8 +151,14 @@ fn tell(
 
 /// What some upstream of the model is known to be able to do.
 fn capabilities(model: &FleetModel) -> Vec<Capability> {
-    let known = model.candidates.iter().filter_map(|candidate| candidate.capabilities.as_deref());
-    let names: BTreeSet<_> = known.flatten().map(|capability| capability.name()).collect();
+    let known = model
+        .candidates
+        .iter()
+        .filter_map(|candidate| candidate.capabilities.as_deref());
+    let names: BTreeSet<_> = known
+        .flatten()
+        .map(|capability| capability.name())
+        .collect();
     let all = Capability::ALL.into_iter();
     all.filter(|capability| names.contains(capability.name()))
         .collect()
@@ -165,7 +169,10 @@ fn listed<'a>(
     model: &FleetModel,
     capabilities: &'a [Capability],
 ) -> ListedModel<'a> {
-    let lengths = model.candidates.iter().filter_map(|candidate| candidate.context_length);
+    let lengths = model
+        .candidates
+        .iter()
+        .filter_map(|candidate| candidate.context_length);
     ListedModel {
         name,
         context_length: lengths.max(),
