@@ -23,6 +23,7 @@ pub use listing::{ollama_ps, ollama_show, ollama_tags};
 pub(crate) use read_chat::read_chat;
 pub(crate) use read_reply::read_reply;
 pub(crate) use read_stream::Reader;
+pub use timestamp::rfc3339;
 pub(crate) use write_chat::write_chat;
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_stream::Writer;

@@ -16,6 +16,7 @@ pub use crate::listing::{
     ListedModel, anthropic_model, anthropic_models, gemini_model, gemini_models, lm_studio_model,
     lm_studio_models, openai_model, openai_models,
 };
+pub use crate::ollama_chat::rfc3339;
 pub use crate::ollama_chat::{ollama_ps, ollama_show, ollama_tags};
 
 /// Reads what a client asks at `endpoint`.

@@ -10,6 +10,7 @@ mod error;
 mod form;
 mod hang_up;
 mod health;
+mod quota_headers;
 pub(crate) mod readiness;
 mod request_id;
 pub(crate) mod routes;

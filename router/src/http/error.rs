@@ -8,11 +8,12 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use shared::catalog::LimitKind;
+use shared::config::Dialect;
 use shared::lease::{Refusal, RefusalReason};
 
 use crate::http::addressee::Addressee;
-use crate::http::answer_headers::write_quotas;
 use crate::http::error::shape::shape;
+use crate::http::quota_headers::write_quotas;
 use crate::pipeline::admit::Quota;
 use crate::pipeline::problem::{Problem, RefusedLimit, UpstreamWord};
 use crate::pipeline::report::End;
@@ -42,7 +43,7 @@ pub(crate) fn problem_response(problem: &Problem, addressee: &Addressee) -> Resp
             (shape.status, shape.body(addressee))
         }
     };
-    write_headers(&mut headers, problem);
+    write_headers(&mut headers, problem, addressee.dialect);
     (status, headers, body).into_response()
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn reason(problem: &Problem) -> (&'static str, String) {
     (reason, limit)
 }
 
-fn write_headers(headers: &mut HeaderMap, problem: &Problem) {
+fn write_headers(headers: &mut HeaderMap, problem: &Problem, dialect: Dialect) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     match problem {
         Problem::Refused {
@@ -114,7 +115,7 @@ fn write_headers(headers: &mut HeaderMap, problem: &Problem) {
             if !is_hopeless {
                 write_retry_after(headers, refusal.retry_after);
             }
-            write_limit(headers, refusal, limit.as_ref(), model);
+            write_limit(headers, refusal, limit.as_ref(), model, dialect);
             if refusal.reason == RefusalReason::Draining {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -164,6 +165,7 @@ fn write_limit(
     refusal: &Refusal,
     limit: Option<&RefusedLimit>,
     model: &str,
+    dialect: Dialect,
 ) {
     let name = match (limit, &refusal.reason) {
         (Some(limit), _) => format!(
@@ -192,7 +194,7 @@ fn write_limit(
             limit: *limit,
             remaining: 0,
         };
-        write_quotas(headers, &[spent]);
+        write_quotas(headers, &[spent], dialect);
     }
 }
 

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use shared::config::Dialect;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Anthropic's.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 const LENGTH_MAX: usize = 128;
 
@@ -29,8 +32,12 @@ impl RequestId {
         Arc::clone(&self.0)
     }
 
-    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+    /// Under the name that the dialect's SDKs show their users.
+    pub(crate) fn write(&self, headers: &mut HeaderMap, dialect: Dialect) {
         if let Ok(value) = HeaderValue::from_str(&self.0) {
+            if dialect == Dialect::AnthropicMessages {
+                headers.insert(REQUEST_ID, value.clone());
+            }
             headers.insert(X_REQUEST_ID, value);
         }
     }

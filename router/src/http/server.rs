@@ -199,7 +199,7 @@ impl Client {
                 problem_response(&Problem::Internal, &addressee)
             }
         };
-        request_id.write(response.headers_mut());
+        request_id.write(response.headers_mut(), addressee.dialect);
         Ok(response.map(|body| {
             let is_at_hand = body.size_hint().exact().is_some();
             match reader {
