@@ -306,6 +306,16 @@ mod tests {
     }
 
     #[test]
+    fn arguments_in_pieces_are_not_told_again_when_their_block_ends() {
+        let piece = r#"{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}"#;
+        let stop = r#"{"type":"content_block_stop","index":3}"#;
+
+        let events = read(&[CALL, piece, stop]).unwrap();
+
+        assert_eq!(events[1..], [arguments(0, r#"{"a":1}"#)]);
+    }
+
+    #[test]
     fn arguments_that_come_at_once_are_told_once() {
         let whole = r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","name":"find","input":{"a":1}}}"#;
         let end = r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"}}"#;

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -321,4 +322,52 @@ fn a_cut_is_one_error_event_and_nothing_else() {
 
     let expected = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Gone.\"},\"request_id\":\"r1\"}\n\n";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+proptest! {
+    #[test]
+    fn blocks_are_dense_and_never_interleave(events in proptest::collection::vec(event(), 0..24)) {
+        let mut out = Vec::new();
+        let mut writer = writer();
+        for event in events {
+            writer.write(event, &mut out);
+        }
+        writer.finish(None, &mut out);
+
+        let (mut n_blocks, mut open) = (0, None);
+        for data in data(&out) {
+            let index = data["index"].as_u64();
+            match data["type"].as_str() {
+                Some("content_block_start") => {
+                    prop_assert_eq!((index, open), (Some(n_blocks), None));
+                    n_blocks += 1;
+                    open = index;
+                }
+                Some("content_block_delta") => prop_assert_eq!(index, open),
+                Some("content_block_stop") => {
+                    prop_assert_eq!(index, open);
+                    open = None;
+                }
+                _ => prop_assert_eq!(open, None),
+            }
+        }
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        Just(text("Hi")),
+        Just(thinking("Hm")),
+        Just(signature("s")),
+        Just(Event::RedactedThinking {
+            choice: 0,
+            data: "x".to_owned(),
+        }),
+        (0..4_u32).prop_map(call),
+        (
+            0..4_u32,
+            prop_oneof![Just("{"), Just("}"), Just("{}"), Just("")]
+        )
+            .prop_map(|(call, json)| arguments(call, json)),
+    ]
 }
