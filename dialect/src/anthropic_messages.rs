@@ -1,9 +1,15 @@
-//! Anthropic's Messages API.
+//! Anthropic's Messages API, of version 2023-06-01 where it is an upstream: the one that takes sampling fields.
+//!
+//! Only one answer can be told to its clients: of several, the first.
 
+mod block;
 mod error;
+mod plain_text;
 mod read_chat;
 mod read_reply;
 mod read_stream;
+mod stop_reason;
+mod usage;
 mod write_chat;
 mod write_reply;
 mod write_stream;

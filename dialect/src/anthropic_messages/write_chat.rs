@@ -1,7 +1,21 @@
 //! The canonical form → a request for an upstream.
 
-use crate::canon::{Chat, Losses};
+mod block;
+mod thinking;
+mod turns;
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use self::thinking::Thinking;
+use self::turns::Conversation;
+use crate::canon::{Chat, Effort, Field, Format, Losses, Schema, Tool, ToolChoice, Unsupported};
 use crate::{BadRequest, Target};
+
+/// How long an answer may be if the client sets no limit: the API demands one, and each of its models can write as much.
+const MAX_TOKENS_IF_UNSET: u32 = 4096;
 
 /// Writes a whole request.
 ///
@@ -10,9 +24,260 @@ use crate::{BadRequest, Target};
 /// What this dialect has no words for, unless `losses` says to drop it; and what cannot be told at all, such as a tool
 /// call whose arguments are no JSON.
 pub(crate) fn write_chat(
-    _chat: &Chat,
-    _target: &Target<'_>,
-    _losses: &Losses,
+    chat: &Chat,
+    target: &Target<'_>,
+    losses: &Losses,
 ) -> Result<Vec<u8>, BadRequest> {
-    Err(BadRequest::new("not written yet"))
+    losses.lose_others(&chat.others)?;
+    lose_settings(chat, losses)?;
+
+    let Conversation { system, turns } = Conversation::of(&chat.messages, losses)?;
+    let thinking = Thinking::of(chat, losses)?;
+    let has_thoughts = thinking.is_some_and(Thinking::is_on);
+    let request = Request {
+        model: target.model,
+        max_tokens: max_tokens(chat, thinking),
+        system,
+        messages: turns,
+        tools: chat.tools.iter().map(ToolBody::of).collect(),
+        tool_choice: tool_choice(chat, losses)?,
+        output_config: output_config(chat, losses)?,
+        temperature: temperature(chat, has_thoughts, losses)?,
+        top_p: top_p(chat, has_thoughts, losses)?,
+        top_k: match chat.top_k {
+            Some(_) if has_thoughts => {
+                losses.lose(Field::TopK)?;
+                None
+            }
+            top_k => top_k,
+        },
+        thinking,
+        stop_sequences: stop_sequences(chat, losses)?,
+        metadata: chat.user.as_deref().map(|user_id| Metadata { user_id }),
+        stream: chat.is_stream,
+    };
+    serde_json::to_vec(&request).map_err(|error| BadRequest::new(error.to_string()))
 }
+
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<String>,
+    messages: Vec<turns::Turn<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<ChoiceBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<Thinking>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<OutputConfig<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stop_sequences: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+}
+
+#[derive(Serialize)]
+struct ToolBody<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    input_schema: Cow<'a, Value>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
+}
+
+#[derive(Serialize)]
+struct ChoiceBody<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disable_parallel_tool_use: bool,
+}
+
+#[derive(Serialize)]
+struct OutputConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<FormatBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct FormatBody<'a> {
+    r#type: &'static str,
+    schema: Cow<'a, Value>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    user_id: &'a str,
+}
+
+impl<'a> ToolBody<'a> {
+    fn of(tool: &'a Tool) -> Self {
+        let input_schema = match &tool.parameters {
+            None => Cow::Owned(json!({"type": "object"})),
+            // What a function takes is an object anyway; only here it has to be said.
+            Some(Value::Object(schema)) if !schema.contains_key("type") => {
+                let mut typed = schema.clone();
+                typed.shift_insert(0, "type".to_owned(), "object".into());
+                Cow::Owned(Value::Object(typed))
+            }
+            Some(schema) => Cow::Borrowed(schema),
+        };
+        Self {
+            name: &tool.name,
+            description: tool.description.as_deref(),
+            input_schema,
+            strict: tool.strict.unwrap_or_default(),
+        }
+    }
+}
+
+/// Meets the settings that have no field here; those at their default change nothing.
+fn lose_settings(chat: &Chat, losses: &Losses) -> Result<(), Unsupported> {
+    let is_set = |penalty: &f64| penalty.abs() > 0.0;
+    losses.lose_if(Field::MinP, chat.min_p.filter(is_set))?;
+    let frequency_penalty = chat.frequency_penalty.filter(is_set);
+    losses.lose_if(Field::FrequencyPenalty, frequency_penalty)?;
+    let presence_penalty = chat.presence_penalty.filter(is_set);
+    losses.lose_if(Field::PresencePenalty, presence_penalty)?;
+    losses.lose_if(Field::Seed, chat.seed)?;
+    losses.lose_if(Field::N, chat.n.filter(|n| *n > 1))?;
+    losses.lose_if(Field::Logprobs, chat.logprobs)?;
+    losses.lose_if(Field::LogitBias, chat.logit_bias.as_ref())?;
+    losses.lose_if(Field::Verbosity, chat.verbosity.as_ref())
+}
+
+/// Thoughts count: beside a budget of theirs, the answer still gets its default.
+fn max_tokens(chat: &Chat, thinking: Option<Thinking>) -> u32 {
+    let budget = thinking.and_then(Thinking::budget).unwrap_or_default();
+    chat.max_tokens
+        .unwrap_or_else(|| budget.saturating_add(MAX_TOKENS_IF_UNSET))
+}
+
+fn tool_choice<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<ChoiceBody<'a>>, Unsupported> {
+    let is_single = chat.parallel_tool_calls == Some(false);
+    let (kind, name) = match &chat.tool_choice {
+        // The API refuses a choice of no tools.
+        None | Some(ToolChoice::Auto | ToolChoice::None) if chat.tools.is_empty() => {
+            return Ok(None);
+        }
+        None if !is_single => return Ok(None),
+        None | Some(ToolChoice::Auto) => ("auto", None),
+        Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Required) => ("any", None),
+        Some(ToolChoice::Named(name)) => ("tool", Some(&**name)),
+        Some(ToolChoice::Among { names, is_required }) => match &names[..] {
+            [name] if *is_required => ("tool", Some(&**name)),
+            _ => {
+                losses.lose(Field::ToolChoice)?;
+                ("auto", None)
+            }
+        },
+    };
+    Ok(Some(ChoiceBody {
+        r#type: kind,
+        name,
+        disable_parallel_tool_use: is_single && kind != "none",
+    }))
+}
+
+fn output_config<'a>(
+    chat: &'a Chat,
+    losses: &Losses,
+) -> Result<Option<OutputConfig<'a>>, Unsupported> {
+    let effort = match chat
+        .reasoning
+        .as_ref()
+        .and_then(|reasoning| reasoning.effort)
+    {
+        None | Some(Effort::None) => None,
+        Some(Effort::Minimal) => {
+            losses.lose(Field::Reasoning)?;
+            None
+        }
+        Some(effort) => Some(effort.as_str()),
+    };
+    let format = match &chat.format {
+        None => None,
+        Some(Format::Json) => {
+            losses.lose(Field::Format)?;
+            None
+        }
+        Some(Format::Schema(schema)) => Some(FormatBody {
+            r#type: "json_schema",
+            schema: described(schema),
+        }),
+    };
+    let is_empty = effort.is_none() && format.is_none();
+    Ok((!is_empty).then_some(OutputConfig { effort, format }))
+}
+
+/// Neither a name nor a description has a field here. The name says nothing to the model; the description goes where JSON
+/// schema has it.
+fn described(schema: &Schema) -> Cow<'_, Value> {
+    match (&schema.schema, &schema.description) {
+        (Value::Object(object), Some(description)) if !object.contains_key("description") => {
+            let mut object = object.clone();
+            object.insert("description".to_owned(), description.as_str().into());
+            Cow::Owned(Value::Object(object))
+        }
+        (schema, _) => Cow::Borrowed(schema),
+    }
+}
+
+/// From 0 to 1, and only the default of 1 beside thoughts.
+fn temperature(
+    chat: &Chat,
+    has_thoughts: bool,
+    losses: &Losses,
+) -> Result<Option<f64>, Unsupported> {
+    let Some(temperature) = chat.temperature else {
+        return Ok(None);
+    };
+    let is_default = (temperature - 1.0).abs() < f64::EPSILON;
+    let is_possible = (0.0..=1.0).contains(&temperature) && (is_default || !has_thoughts);
+    if !is_possible {
+        losses.lose(Field::Temperature)?;
+    }
+    Ok(is_possible.then_some(temperature))
+}
+
+/// Beside thoughts only from 0.95 to 1:
+/// <https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility>.
+fn top_p(chat: &Chat, has_thoughts: bool, losses: &Losses) -> Result<Option<f64>, Unsupported> {
+    let Some(top_p) = chat.top_p else {
+        return Ok(None);
+    };
+    let is_possible = !has_thoughts || top_p >= 0.95;
+    if !is_possible {
+        losses.lose(Field::TopP)?;
+    }
+    Ok(is_possible.then_some(top_p))
+}
+
+/// The API refuses sequences of nothing but white space.
+fn stop_sequences<'a>(chat: &'a Chat, losses: &Losses) -> Result<Vec<&'a str>, Unsupported> {
+    let is_blank = |sequence: &&str| sequence.trim().is_empty();
+    let sequences = chat.stop.iter().map(String::as_str);
+    let (blank, sequences): (Vec<&str>, Vec<&str>) = sequences.partition(is_blank);
+    losses.lose_if(Field::Stop, blank.first())?;
+    Ok(sequences)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! The messages and their blocks.
+
+use serde_json::Value;
+
+use super::fields::{Fields, Place};
+use super::{read_texts, source};
+use crate::BadRequest;
+use crate::canon::{Chat, Message, Part, Role, ToolCall, ToolResult, signature};
+
+/// Whose block it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    User,
+    Assistant,
+    ToolResult,
+}
+
+pub(super) fn read(messages: Value, chat: &mut Chat) -> Result<(), BadRequest> {
+    let place = Place::Body.field("messages");
+    let Value::Array(messages) = messages else {
+        return Err(place.invalid("an array of messages"));
+    };
+    for (index, message) in messages.into_iter().enumerate() {
+        let mut message = Fields::of(message, place.item(index))?;
+        let role = message.text("role")?;
+        let content = message.required("content")?;
+        let message_place = message.place();
+        let place = message_place.field("content");
+        match &*role {
+            "user" => {
+                let parts = read_blocks(content, place, Holder::User, &mut chat.others)?;
+                push_user(parts, chat);
+            }
+            "assistant" => {
+                let parts = read_blocks(content, place, Holder::Assistant, &mut chat.others)?;
+                chat.messages.push(Message::new(Role::Assistant, parts));
+            }
+            "system" => {
+                let parts = read_texts(content, place, &mut chat.others)?;
+                chat.messages.push(Message::new(Role::System, parts));
+            }
+            _ => return Err(message.invalid("role", "`user`, `assistant` or `system`")),
+        }
+        message.leave_rest_to(&mut chat.others);
+    }
+    Ok(())
+}
+
+pub(super) fn text_part(block: &mut Fields<'_>) -> Result<Part, BadRequest> {
+    let text = block.text("text")?;
+    // An answer that is sent back may have an empty list of them.
+    if let Some(Value::Array(citations)) = block.peek("citations")
+        && citations.is_empty()
+    {
+        block.forget(&["citations"]);
+    }
+    Ok(Part::Text(text))
+}
+
+/// Tool results are a message of their own, and before what else the user says: the API takes them in no other order.
+fn push_user(parts: Vec<Part>, chat: &mut Chat) {
+    let (mut results, rest): (Vec<Part>, Vec<Part>) = parts
+        .into_iter()
+        .partition(|part| matches!(part, Part::ToolResult(_)));
+    for part in &mut results {
+        if let Part::ToolResult(result) = part {
+            result.name = chat.tool_name(&result.call_id).map(str::to_owned);
+        }
+    }
+    let has_rest = !rest.is_empty() || results.is_empty();
+    if !results.is_empty() {
+        chat.messages.push(Message::new(Role::Tool, results));
+    }
+    if has_rest {
+        chat.messages.push(Message::new(Role::User, rest));
+    }
+}
+
+fn read_blocks(
+    content: Value,
+    place: Place<'_>,
+    holder: Holder,
+    others: &mut Vec<(String, Value)>,
+) -> Result<Vec<Part>, BadRequest> {
+    let blocks = match content {
+        Value::String(text) => return Ok(vec![Part::Text(text)]),
+        Value::Array(blocks) => blocks,
+        _ => return Err(place.invalid("a string or an array of content blocks")),
+    };
+    let mut parts = Vec::with_capacity(blocks.len());
+    for (index, block) in blocks.into_iter().enumerate() {
+        parts.extend(read_block(block, place.item(index), holder, others)?);
+    }
+    Ok(parts)
+}
+
+/// `None` for a block that nobody else has.
+fn read_block(
+    block: Value,
+    place: Place<'_>,
+    holder: Holder,
+    others: &mut Vec<(String, Value)>,
+) -> Result<Option<Part>, BadRequest> {
+    if is_foreign(&block) {
+        others.push((place.to_string(), block));
+        return Ok(None);
+    }
+    let mut block = Fields::of(block, place)?;
+    let kind = block.text("type")?;
+    let part = match (&*kind, holder) {
+        ("text", _) => text_part(&mut block)?,
+        ("image", _) => {
+            let source = block.required("source")?;
+            Part::Image {
+                source: source::read(source, place.field("source"), others)?,
+                detail: None,
+            }
+        }
+        ("document", _) => {
+            let source = block.required("source")?;
+            let source = source::read(source, place.field("source"), others)?;
+            let name = block.optional_text("title")?;
+            let citations = block.peek("citations");
+            if citations.is_some_and(|citations| citations["enabled"] == false) {
+                block.forget(&["citations"]);
+            }
+            Part::File { source, name }
+        }
+        ("thinking", Holder::Assistant) => Part::Thinking {
+            text: block.text("thinking")?,
+            signature: block
+                .optional_text("signature")?
+                .filter(|signature| !signature.is_empty()),
+        },
+        ("redacted_thinking", Holder::Assistant) => Part::RedactedThinking(block.text("data")?),
+        ("tool_use", Holder::Assistant) => Part::ToolCall(read_call(&mut block)?),
+        ("tool_result", Holder::User) => Part::ToolResult(read_result(&mut block, others)?),
+        _ => {
+            let expected = match holder {
+                Holder::User => "a block that users send",
+                Holder::Assistant => "a block that assistants send",
+                Holder::ToolResult => "a block that tools return",
+            };
+            return Err(block.invalid("type", expected));
+        }
+    };
+    block.leave_rest_to(others);
+    Ok(Some(part))
+}
+
+/// Whether the block is one of those without a canonical form: of the provider's own tools, or of a later version.
+fn is_foreign(block: &Value) -> bool {
+    match block["type"].as_str() {
+        Some("image" | "document") => !source::is_known(block["source"]["type"].as_str()),
+        None | Some("text" | "thinking" | "redacted_thinking" | "tool_use" | "tool_result") => {
+            false
+        }
+        Some(_) => true,
+    }
+}
+
+fn read_call(block: &mut Fields<'_>) -> Result<ToolCall, BadRequest> {
+    let (id, signature) = signature::unpack(&block.text("id")?);
+    let input = block.required("input")?;
+    if !input.is_object() {
+        return Err(block.invalid("input", "an object"));
+    }
+    let is_direct = block
+        .peek("caller")
+        .is_some_and(|caller| caller["type"] == "direct");
+    if is_direct {
+        block.forget(&["caller"]);
+    }
+    Ok(ToolCall {
+        id,
+        name: block.text("name")?,
+        arguments: input.to_string(),
+        signature,
+    })
+}
+
+fn read_result(
+    block: &mut Fields<'_>,
+    others: &mut Vec<(String, Value)>,
+) -> Result<ToolResult, BadRequest> {
+    let (call_id, _) = signature::unpack(&block.text("tool_use_id")?);
+    let place = block.place();
+    let parts = match block.take("content") {
+        Some(content) => read_blocks(content, place.field("content"), Holder::ToolResult, others)?,
+        None => Vec::new(),
+    };
+    Ok(ToolResult {
+        call_id,
+        name: None,
+        parts,
+        is_error: block.optional_flag("is_error")?.unwrap_or_default(),
+    })
+}
