@@ -116,9 +116,9 @@ mod tests {
     use serde_json::json;
 
     #[track_caller]
-    fn check(manners: Manners, reasoning: &Reasoning, expected: Option<Value>) {
+    fn check(manners: Manners, reasoning: &Reasoning, expected: impl Into<Option<Value>>) {
         let said = (Habits::of(manners).reasoning)(reasoning).map(Value::Object);
-        assert_eq!(said, expected, "{manners:?} {reasoning:?}");
+        assert_eq!(said, expected.into(), "{manners:?} {reasoning:?}");
     }
 
     fn effort(effort: Effort) -> Reasoning {

@@ -89,7 +89,9 @@ fn read_choice(choice: ChoiceBody) -> Result<Choice, ReplyFault> {
     let parts = read_parts(choice.message.unwrap_or_default());
     let has_calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let finish = match choice.finish_reason {
-        Some(reason) => said::finish(&reason, has_calls).map_err(ReplyFault::Upstream)?,
+        Some(reason) => {
+            said::finish(&reason, has_calls).map_err(|error| ReplyFault::Upstream(*error))?
+        }
         None if has_calls => Finish::ToolCalls,
         None => Finish::Stop,
     };

@@ -99,7 +99,7 @@ impl StreamReader for Reader {
             });
         }
         for choice in choices {
-            self.read_choice(choice, events).map_err(upstream)?;
+            self.read_choice(choice, events)?;
         }
         let usage = chunk
             .usage
@@ -110,7 +110,11 @@ impl StreamReader for Reader {
 }
 
 impl Reader {
-    fn read_choice(&mut self, chunk: Choice, events: &mut Vec<Event>) -> Result<(), UpstreamError> {
+    fn read_choice(
+        &mut self,
+        chunk: Choice,
+        events: &mut Vec<Event>,
+    ) -> Result<(), StreamFaultKind> {
         // Whoever leaves it out has one.
         let choice = chunk.index.unwrap_or_default();
         let progress = self.choices.entry(choice).or_default();
@@ -123,7 +127,8 @@ impl Reader {
         let Some(reason) = chunk.finish_reason.filter(|reason| !reason.is_empty()) else {
             return Ok(());
         };
-        let finish = said::finish(&reason, !progress.calls.is_empty())?;
+        let finish =
+            said::finish(&reason, !progress.calls.is_empty()).map_err(StreamFaultKind::Upstream)?;
         progress.calls.begin_all(choice, events);
         if !std::mem::replace(&mut progress.is_finished, true) {
             events.push(Event::Finish {

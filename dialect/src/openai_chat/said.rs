@@ -115,16 +115,18 @@ pub(super) fn word(raw: Option<&RawValue>) -> Option<String> {
 /// # Errors
 ///
 /// Some providers tell so of their own fault.
-pub(super) fn finish(reason: &str, has_calls: bool) -> Result<Finish, UpstreamError> {
+pub(super) fn finish(reason: &str, has_calls: bool) -> Result<Finish, Box<UpstreamError>> {
     match reason {
         "length" | "model_context_window_exceeded" => Ok(Finish::Length),
         "content_filter" | "sensitive" => Ok(Finish::ContentFilter),
         "tool_calls" | "function_call" => Ok(Finish::ToolCalls),
-        "network_error" | "insufficient_system_resource" | "error" => Err(UpstreamError {
-            message: format!("The provider broke off its answer: `{reason}`."),
-            code: Some(reason.to_owned()),
-            ..UpstreamError::default()
-        }),
+        "network_error" | "insufficient_system_resource" | "error" => {
+            Err(Box::new(UpstreamError {
+                message: format!("The provider broke off its answer: `{reason}`."),
+                code: Some(reason.to_owned()),
+                ..UpstreamError::default()
+            }))
+        }
         // Google's endpoint says `stop` after tool calls, too.
         _ if has_calls => Ok(Finish::ToolCalls),
         _ => Ok(Finish::Stop),

@@ -1,4 +1,4 @@
-//! DeepSeek takes strings only for content (cline #230, qwen-code #2320), and answers 400 if the thoughts before a tool
+//! `DeepSeek` takes strings only for content (cline #230, qwen-code #2320), and answers 400 if the thoughts before a tool
 //! call do not come back with it (api-docs.deepseek.com, "Thinking Mode").
 
 use super::{Fields, Habits, OTHERS, effort_of, switch};

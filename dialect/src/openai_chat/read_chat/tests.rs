@@ -18,7 +18,7 @@ fn with(name: &str, value: Value) -> Chat {
 }
 
 #[track_caller]
-fn message(message: Value) -> Chat {
+fn message(message: &Value) -> Chat {
     with("messages", json!([message]))
 }
 
@@ -190,10 +190,10 @@ fn thoughts_are_taken_back_with_their_signatures() {
         {"index": 0, "type": "thinking", "thinking": "hm", "signature": "s"},
         {"type": "redacted_thinking", "data": "d"},
     ]);
-    let signed = message(json!(
+    let signed = message(&json!(
         {"role": "assistant", "content": "a", "reasoning_content": "hm", "thinking_blocks": blocks}
     ));
-    let unsigned = message(json!({"role": "assistant", "content": "", "reasoning": "hm"}));
+    let unsigned = message(&json!({"role": "assistant", "content": "", "reasoning": "hm"}));
 
     assert_eq!(
         signed.messages[0].parts,
@@ -218,7 +218,7 @@ fn thoughts_are_taken_back_with_their_signatures() {
 #[test]
 fn an_answer_that_is_sent_back_as_it_came_is_read() {
     let chat = message(
-        json!({"role": "assistant", "content": "a", "refusal": null, "annotations": [],
+        &json!({"role": "assistant", "content": "a", "refusal": null, "annotations": [],
         "audio": null, "function_call": null, "tool_calls": null}),
     );
 
@@ -228,7 +228,7 @@ fn an_answer_that_is_sent_back_as_it_came_is_read() {
 
 #[test]
 fn a_data_url_is_taken_apart() {
-    let chat = message(json!({"role": "user", "content": [
+    let chat = message(&json!({"role": "user", "content": [
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
     ]}));
 

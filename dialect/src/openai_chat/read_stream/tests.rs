@@ -26,7 +26,7 @@ fn read_deltas(deltas: &[Value], finish: &str) -> Vec<Event> {
     events
 }
 
-fn calls(pieces: Value) -> Value {
+fn calls(pieces: &Value) -> Value {
     json!({"tool_calls": pieces})
 }
 
@@ -75,10 +75,10 @@ fn azures_first_chunk_tells_nothing() {
 fn pieces_of_calls_may_alternate() {
     let events = read_deltas(
         &[
-            calls(json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}])),
-            calls(json!([{"index": 1, "id": "b", "function": {"name": "g", "arguments": "["}}])),
+            calls(&json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}])),
+            calls(&json!([{"index": 1, "id": "b", "function": {"name": "g", "arguments": "["}}])),
             calls(
-                json!([{"index": 0, "function": {"arguments": "{}"}}, {"index": 1, "function": {"arguments": "]"}}]),
+                &json!([{"index": 0, "function": {"arguments": "{}"}}, {"index": 1, "function": {"arguments": "]"}}]),
             ),
         ],
         "tool_calls",
@@ -98,7 +98,7 @@ fn pieces_of_calls_may_alternate() {
 #[test]
 fn an_id_and_name_that_are_repeated_begin_no_call() {
     let piece = |json: &str| {
-        calls(json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": json}}]))
+        calls(&json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": json}}]))
     };
 
     let events = read_deltas(&[piece("{"), piece("}")], "tool_calls");
@@ -115,7 +115,7 @@ fn an_id_and_name_that_are_repeated_begin_no_call() {
 #[test]
 fn numbers_are_dense_however_the_provider_counts() {
     let piece = |index: u32, id: &str| {
-        calls(json!([{"index": index, "id": id, "function": {"name": "f", "arguments": "{}"}}]))
+        calls(&json!([{"index": index, "id": id, "function": {"name": "f", "arguments": "{}"}}]))
     };
 
     let events = read_deltas(&[piece(1, "a"), piece(3, "b"), piece(3, "c")], "tool_calls");
@@ -138,10 +138,10 @@ fn googles_calls_have_no_index_and_end_with_stop() {
     let events = read_deltas(
         &[
             calls(
-                json!([{"id": "a", "extra_content": signature, "function": {"name": "f", "arguments": "{\"q\":"}}]),
+                &json!([{"id": "a", "extra_content": signature, "function": {"name": "f", "arguments": "{\"q\":"}}]),
             ),
-            calls(json!([{"function": {"arguments": "1}"}}])),
-            calls(json!([{"id": "b", "function": {"name": "f", "arguments": "{}"}}])),
+            calls(&json!([{"function": {"arguments": "1}"}}])),
+            calls(&json!([{"id": "b", "function": {"name": "f", "arguments": "{}"}}])),
         ],
         "stop",
     );
@@ -160,7 +160,7 @@ fn googles_calls_have_no_index_and_end_with_stop() {
 #[test]
 fn a_signature_that_follows_its_call_is_waited_for() {
     let extra_content = json!({"google": {"thought_signature": "c2ln"}});
-    let call = calls(json!([{"id": "a", "function": {"name": "f", "arguments": "{}"}}]));
+    let call = calls(&json!([{"id": "a", "function": {"name": "f", "arguments": "{}"}}]));
     let expected = [
         begins(0, "a", "f", Some("c2ln")),
         arguments(0, "{}"),
@@ -169,7 +169,7 @@ fn a_signature_that_follows_its_call_is_waited_for() {
 
     for metadata in [
         json!({"extra_content": extra_content}),
-        calls(json!([{"extra_content": extra_content}])),
+        calls(&json!([{"extra_content": extra_content}])),
     ] {
         assert_eq!(read_deltas(&[call.clone(), metadata], "stop"), expected);
     }

@@ -208,7 +208,7 @@ impl Writing<'_> {
         })
     }
 
-    fn name<'a>(self, message: &'a Message) -> Result<Option<&'a str>, Unsupported> {
+    fn name(self, message: &Message) -> Result<Option<&str>, Unsupported> {
         let name = message.name.as_deref();
         if name.is_some() && !self.habits.knows_names {
             let Self { losses, index, .. } = self;
