@@ -1,5 +1,10 @@
 //! Amazon Bedrock's Converse API; no client speaks it here.
+//!
+//! Names and shapes are those of botocore's `bedrock-runtime/service-2.json`. The model and whether the answer is a
+//! stream stand in the path, so neither is in a body.
 
+mod answer;
+mod exception;
 mod read_reply;
 mod read_stream;
 mod write_chat;
