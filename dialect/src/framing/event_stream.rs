@@ -16,21 +16,18 @@ use super::FrameError;
 const PRELUDE_BYTES: usize = 12;
 const CHECKSUM_BYTES: usize = 4;
 
-#[derive(Debug, Default)]
-pub(crate) struct Cursor;
-
-impl Cursor {
-    /// Nothing is believed of a prelude before its checksum is there: text in the place of a stream, such as a web
-    /// page, reads as the length of a very long message.
-    pub(super) fn frame_end(&mut self, buffer: &[u8]) -> Result<Option<usize>, FrameError> {
-        let Some(prelude) = buffer.first_chunk::<PRELUDE_BYTES>() else {
-            return Ok(None);
-        };
-        let len = Prelude::parse(prelude).ok_or(FrameError::Malformed)?.len;
-        match len > super::FRAME_BYTES_MAX {
-            true => Err(FrameError::TooLong),
-            false => Ok((buffer.len() >= len).then_some(len)),
-        }
+/// The position after the first message; `None` until its end has arrived.
+///
+/// Nothing is believed of a prelude before its checksum is there: text in the place of a stream, such as a web page,
+/// reads as the length of a very long message.
+pub(super) fn frame_end(buffer: &[u8]) -> Result<Option<usize>, FrameError> {
+    let Some(prelude) = buffer.first_chunk::<PRELUDE_BYTES>() else {
+        return Ok(None);
+    };
+    let len = Prelude::parse(prelude).ok_or(FrameError::Malformed)?.len;
+    match len > super::FRAME_BYTES_MAX {
+        true => Err(FrameError::TooLong),
+        false => Ok((buffer.len() >= len).then_some(len)),
     }
 }
 

@@ -39,7 +39,7 @@ fn a_message_of_amazons_own_samples_is_understood() {
         0x08, 0xB1,
     ];
 
-    assert_eq!(Cursor.frame_end(&sample), Ok(Some(61)));
+    assert_eq!(frame_end(&sample), Ok(Some(61)));
     let (message, checksum) = sample.split_last_chunk::<4>().unwrap();
     assert_eq!(crc32fast::hash(message), u32::from_be_bytes(*checksum));
     // It does not say that it is an event.
@@ -57,7 +57,7 @@ fn what_is_encoded_is_found_again() {
     for message in [EVENT, exception] {
         let frame = message.encode();
 
-        assert_eq!(Cursor.frame_end(&frame), Ok(Some(frame.len())));
+        assert_eq!(frame_end(&frame), Ok(Some(frame.len())));
         assert_eq!(AwsMessage::parse(&frame), Some(message));
     }
 }
@@ -67,7 +67,7 @@ fn a_message_is_waited_for_until_its_last_byte() {
     let frame = EVENT.encode();
 
     for len in 0..frame.len() {
-        assert_eq!(Cursor.frame_end(&frame[..len]), Ok(None), "{len}");
+        assert_eq!(frame_end(&frame[..len]), Ok(None), "{len}");
     }
 }
 
@@ -146,7 +146,7 @@ fn one_wrong_bit_anywhere_is_noticed() {
 
         assert_eq!(AwsMessage::parse(&broken), None, "bit {at}");
         if at / 8 < PRELUDE_BYTES {
-            assert_eq!(Cursor.frame_end(&broken), Err(FrameError::Malformed));
+            assert_eq!(frame_end(&broken), Err(FrameError::Malformed));
         }
     }
 }
@@ -158,11 +158,7 @@ fn lengths_that_contradict_each_other_are_malformed() {
         prelude.extend(length(len));
         prelude.extend(length(headers_len));
         put_checksum(&mut prelude);
-        assert_eq!(
-            Cursor.frame_end(&prelude),
-            expected,
-            "{len} and {headers_len}"
-        );
+        assert_eq!(frame_end(&prelude), expected, "{len} and {headers_len}");
     };
 
     check(15, 0, Err(FrameError::Malformed));
@@ -174,7 +170,7 @@ fn lengths_that_contradict_each_other_are_malformed() {
 #[test]
 fn text_in_the_place_of_a_stream_is_malformed() {
     for text in ["<!DOCTYPE html>", r#"{"message":"no such model"}"#] {
-        let end = Cursor.frame_end(text.as_bytes());
+        let end = frame_end(text.as_bytes());
 
         assert_eq!(end, Err(FrameError::Malformed), "{text}");
     }
@@ -188,13 +184,13 @@ proptest! {
     ) {
         let frame = frame(&headers, &payload);
 
-        prop_assert_eq!(Cursor.frame_end(&frame), Ok(Some(frame.len())));
+        prop_assert_eq!(frame_end(&frame), Ok(Some(frame.len())));
         let _ = AwsMessage::parse(&frame);
     }
 
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        let _ = Cursor.frame_end(&bytes);
+        let _ = frame_end(&bytes);
         prop_assert_eq!(AwsMessage::parse(&bytes), None);
     }
 }
