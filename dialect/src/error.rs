@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::bedrock_converse;
+
 /// What a client is told; each dialect has its own shape for it, see [`crate::wire::error_body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorBody<'a> {
@@ -84,7 +86,11 @@ impl UpstreamError {
             Value::Array(errors) => errors.first()?,
             body => body,
         };
-        Self::of_error(body.get("error")?)
+        match body.get("error") {
+            Some(error) => Self::of_error(error),
+            // Amazon has nothing around its errors.
+            None => bedrock_converse::error_of_body(body),
+        }
     }
 
     /// Reads the value of an `error` field.
@@ -209,6 +215,7 @@ mod tests {
             "m",
             ["", "1302", ""],
         );
+        check(r#"{"message":"m"}"#, "m", ["", "", ""]);
     }
 
     #[test]

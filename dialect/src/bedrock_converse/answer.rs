@@ -11,9 +11,9 @@ use crate::{UpstreamError, Usage};
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Stop {
-    stop_reason: Option<String>,
+    pub(super) stop_reason: Option<String>,
     /// Holds what `additionalModelResponseFieldPaths` asked for; only a model's overrides can.
-    additional_model_response_fields: Option<Value>,
+    pub(super) additional_model_response_fields: Option<Value>,
 }
 
 /// Server tools are run by Bedrock; their calls are none that a client could answer.
@@ -23,18 +23,20 @@ impl Stop {
     /// # Errors
     ///
     /// A model whose output was no answer; Bedrock sends it with a 200.
-    pub(super) fn finish(&self, has_calls: bool) -> Result<Finish, UpstreamError> {
+    pub(super) fn finish(&self, has_calls: bool) -> Result<Finish, Box<UpstreamError>> {
         match self.stop_reason.as_deref().unwrap_or_default() {
             "tool_use" => Ok(Finish::ToolCalls),
             "max_tokens" | "model_context_window_exceeded" => Ok(Finish::Length),
             "guardrail_intervened" | "content_filtered" => Ok(Finish::ContentFilter),
-            reason @ ("malformed_model_output" | "malformed_tool_use") => Err(UpstreamError {
-                message: format!("The model's output cannot be used (`{reason}`)."),
-                kind: Some(reason.to_owned()),
-                // That of a `ModelErrorException`.
-                status: Some(424),
-                ..UpstreamError::default()
-            }),
+            reason @ ("malformed_model_output" | "malformed_tool_use") => {
+                Err(Box::new(UpstreamError {
+                    message: format!("The model's output cannot be used (`{reason}`)."),
+                    kind: Some(reason.to_owned()),
+                    // That of a `ModelErrorException`.
+                    status: Some(424),
+                    ..UpstreamError::default()
+                }))
+            }
             // `end_turn`, `stop_sequence`, and what is not known yet.
             _ => Ok(match has_calls {
                 true => Finish::ToolCalls,
@@ -76,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    fn finish(reason: &str, has_calls: bool) -> Result<Finish, UpstreamError> {
+    fn finish(reason: &str, has_calls: bool) -> Result<Finish, Box<UpstreamError>> {
         let stop: Stop = serde_json::from_value(json!({"stopReason": reason})).unwrap();
         stop.finish(has_calls)
     }

@@ -1,4 +1,4 @@
-//! Errors that arrive with a 200.
+//! Errors, in the shapes of AWS.
 
 use serde_json::Value;
 
@@ -31,13 +31,10 @@ pub(super) fn of_message(message: &AwsMessage<'_>) -> UpstreamError {
     }
 }
 
-/// Reads a body that is no answer; `None` if it tells of no error.
+/// Reads a body; `None` if it tells of no error.
 ///
-/// AWS writes `{"message", "__type"}`, and its gateways `{"Output": {"__type"}}`.
-pub(super) fn of_body(body: &Value) -> Option<UpstreamError> {
-    if let Some(error) = UpstreamError::of_body(body) {
-        return Some(error);
-    }
+/// AWS writes `{"message", "__type"}`, mostly without the type, and its gateways `{"Output": {"__type"}}`.
+pub(crate) fn error_of_body(body: &Value) -> Option<UpstreamError> {
     let body = body.get("Output").unwrap_or(body);
     // Some services put the name of a namespace before it: `com.amazon.coral.service#ThrottlingException`.
     let kind = body.get("__type").and_then(Value::as_str);
@@ -71,7 +68,7 @@ mod tests {
 
     #[track_caller]
     fn check(body: &Value, message: &str, kind: Option<&str>, status: Option<u16>) {
-        let error = of_body(body).unwrap();
+        let error = error_of_body(body).unwrap();
         assert_eq!(error.message, message);
         assert_eq!((error.kind.as_deref(), error.status), (kind, status));
     }
@@ -96,7 +93,7 @@ mod tests {
     #[test]
     fn what_tells_of_no_error_is_none() {
         for body in [json!({}), json!([]), json!({"message": {}}), json!("x")] {
-            assert_eq!(of_body(&body), None, "{body}");
+            assert_eq!(error_of_body(&body), None, "{body}");
         }
     }
 

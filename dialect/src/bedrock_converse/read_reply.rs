@@ -5,16 +5,16 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::answer::{self, SERVER_TOOL, Stop};
-use super::exception;
-use crate::ReplyFault;
 use crate::canon::{Choice, Part, Reply, ToolCall};
+use crate::{ReplyFault, UpstreamError};
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Body<'a> {
     #[serde(borrow)]
     output: Output<'a>,
-    #[serde(flatten)]
-    stop: Stop,
+    stop_reason: Option<String>,
+    additional_model_response_fields: Option<Value>,
     usage: Option<Value>,
 }
 
@@ -87,15 +87,22 @@ pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
     };
     let Body {
         output,
-        stop,
+        stop_reason,
+        additional_model_response_fields,
         usage,
     } = read;
+    let stop = Stop {
+        stop_reason,
+        additional_model_response_fields,
+    };
     let mut parts = Vec::with_capacity(output.message.content.len());
     for block in output.message.content {
         block.read(&mut parts);
     }
     let has_calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
-    let finish = stop.finish(has_calls).map_err(ReplyFault::Upstream)?;
+    let finish = stop
+        .finish(has_calls)
+        .map_err(|error| ReplyFault::Upstream(*error))?;
     Ok(Reply {
         id: None,
         model: None,
@@ -148,7 +155,7 @@ impl Block<'_> {
 fn fault(body: &[u8]) -> ReplyFault {
     match serde_json::from_slice(body) {
         Err(_) => ReplyFault::NotJson,
-        Ok(body) => match exception::of_body(&body) {
+        Ok(body) => match UpstreamError::of_body(&body) {
             Some(error) => ReplyFault::Upstream(error),
             None => ReplyFault::NoAnswer,
         },

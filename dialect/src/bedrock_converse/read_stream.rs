@@ -218,7 +218,7 @@ impl Reader {
     fn finish(&mut self, stop: &Stop, events: &mut Vec<Event>) -> Result<(), StreamFaultKind> {
         let finish = stop
             .finish(self.n_calls > 0)
-            .map_err(|error| StreamFaultKind::Upstream(Box::new(error)))?;
+            .map_err(StreamFaultKind::Upstream)?;
         events.push(Event::Finish {
             choice: 0,
             finish,
