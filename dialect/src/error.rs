@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use shared::config::Dialect;
 
+use crate::bedrock_converse;
+
 /// What a client is told; each dialect has its own shape for it, see [`crate::wire::error_body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorBody<'a> {
@@ -87,22 +89,9 @@ impl UpstreamError {
         };
         match body.get("error") {
             Some(error) => Self::of_error(error),
-            None => Self::of_bare(body),
+            // Amazon has nothing around its errors.
+            None => bedrock_converse::error_of_body(body),
         }
-    }
-
-    /// Amazon's shape: the message at the top, its kind in a header or beside it.
-    fn of_bare(body: &Value) -> Option<Self> {
-        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        let message = text("message").or_else(|| text("Message"))?;
-        let is_bare = ["id", "object", "choices", "content", "output"]
-            .into_iter()
-            .all(|name| body.get(name).is_none());
-        is_bare.then(|| Self {
-            message,
-            kind: text("__type").or_else(|| text("type")),
-            ..Self::default()
-        })
     }
 
     /// Reads the value of an `error` field.
@@ -239,6 +228,7 @@ mod tests {
             "m",
             ["", "1302", ""],
         );
+        check(r#"{"message":"m"}"#, "m", ["", "", ""]);
     }
 
     #[test]

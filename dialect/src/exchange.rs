@@ -66,8 +66,7 @@ impl Exchange {
                 target.dialect.name()
             )));
         };
-        // Who speaks the client's dialect in its own way is translated like any other.
-        let is_faithful = upstream == client && target.manners.are_faithful();
+        let is_faithful = goes_through(client, target.dialect, target.manners);
         let mut embedding = None;
         let body = if is_faithful {
             ask.for_same_dialect(target.model, target.overrides)
@@ -105,6 +104,10 @@ impl Exchange {
     /// Where the upstream is asked.
     pub fn upstream(&self) -> Endpoint {
         self.upstream
+    }
+
+    pub fn upstream_dialect(&self) -> Dialect {
+        self.upstream.dialect()
     }
 
     /// Whether the client's dialect goes through as it is.
@@ -229,6 +232,14 @@ impl Exchange {
             _ => StreamRelay::observe(framing, wire::reader(upstream), self.n_choices, writer),
         }
     }
+}
+
+/// Whether a client's bytes go as they are to an upstream that speaks `dialect` with `manners`.
+///
+/// Who speaks the client's dialect in its own way is translated like any other, where anything is.
+pub fn goes_through(client: Endpoint, dialect: Dialect, manners: Manners) -> bool {
+    let can_translate = matches!(client.operation(), Operation::Chat | Operation::Embedding);
+    client.at(dialect) == Some(client) && (manners.are_faithful() || !can_translate)
 }
 
 /// Output tokens of an answer that does not report them.

@@ -38,7 +38,8 @@ pub(crate) enum Cursor {
     Sse(sse::Cursor),
     Lines(lines::Cursor),
     Array(array::Cursor),
-    EventStream(event_stream::Cursor),
+    /// A message tells its length.
+    EventStream,
 }
 
 impl Framing {
@@ -47,7 +48,7 @@ impl Framing {
             Self::Sse => Cursor::Sse(sse::Cursor::default()),
             Self::Lines => Cursor::Lines(lines::Cursor::default()),
             Self::Array => Cursor::Array(array::Cursor::default()),
-            Self::EventStream => Cursor::EventStream(event_stream::Cursor::default()),
+            Self::EventStream => Cursor::EventStream,
         }
     }
 
@@ -69,7 +70,7 @@ impl Cursor {
             Self::Sse(cursor) => cursor.frame_end(buffer),
             Self::Lines(cursor) => cursor.frame_end(buffer),
             Self::Array(cursor) => cursor.frame_end(buffer),
-            Self::EventStream(cursor) => cursor.frame_end(buffer)?,
+            Self::EventStream => event_stream::frame_end(buffer)?,
         };
         match end.unwrap_or(buffer.len()) > FRAME_BYTES_MAX {
             true => Err(FrameError::TooLong),

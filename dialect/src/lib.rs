@@ -29,7 +29,7 @@ pub mod wire;
 pub use ask::{Ask, BadRequest, Needs, PathFacts};
 pub use endpoint::{Endpoint, Operation};
 pub use error::{ErrorBody, ErrorType, UpstreamError};
-pub use exchange::{Answered, Exchange, Target};
+pub use exchange::{Answered, Exchange, Target, goes_through};
 pub use framing::{AwsMessage, Framing};
 pub use inspect::{Inspected, ReplyFault, inspect_reply};
 pub use relay::{StreamFault, StreamFaultKind, StreamRelay};

@@ -7,19 +7,21 @@ mod failure;
 mod form;
 mod headers;
 mod limits;
-mod manners;
 mod moment;
 mod reply;
 mod retry_after;
 
 use std::error::Error;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use dialect::Exchange;
 use http::HeaderMap;
+use manners::Place;
 use reqwest::redirect;
 use shared::config::{Manners, Timeouts};
 use shared::secret::Secret;
+use shared::time::{Clock as _, SystemClock};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -42,6 +44,8 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct UpstreamClient {
     client: reqwest::Client,
+    /// What signatures are dated by.
+    clock: Arc<SystemClock>,
     idle: Duration,
 }
 
@@ -156,6 +160,7 @@ impl UpstreamClient {
             .map_err(|error| ClientError(causes(&error)))?;
         Ok(Self {
             client,
+            clock: Arc::new(SystemClock::start()),
             idle: timeouts.idle,
         })
     }
@@ -172,11 +177,20 @@ impl UpstreamClient {
     /// No response: see [`SendError`].
     pub async fn send(&self, attempt: Attempt<'_>) -> Result<UpstreamReply, SendError> {
         let started = Instant::now();
-        let url = format!("{}{}", attempt.base_url, manners::path(&attempt));
-        let request = self
-            .client
-            .post(url)
-            .headers(headers::for_upstream(&attempt)?);
+        let exchange = attempt.exchange;
+        let path = manners::path(&Place {
+            base_url: attempt.base_url,
+            endpoint: exchange.upstream(),
+            manners: attempt.manners,
+            api_version: attempt.api_version,
+            model: attempt.model,
+            is_stream: exchange.is_stream(),
+            variant: exchange.variant(),
+        });
+        let url = format!("{}{path}", attempt.base_url);
+        let now = UNIX_EPOCH + Duration::from_millis(self.clock.now_ms().unsigned_abs());
+        let headers = headers::for_upstream(&attempt, &url, now)?;
+        let request = self.client.post(url).headers(headers);
         let request = match attempt.form {
             Some(form) => request.multipart(form::multipart(form)?),
             None => request.body(attempt.exchange.body().clone()),

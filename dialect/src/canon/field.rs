@@ -193,7 +193,7 @@ const NAMES: [(Field, Names); 21] = [
             "thinking",
             "generationConfig.thinkingConfig",
             "think",
-            "",
+            "outputConfig.effort",
         ],
     ),
     (

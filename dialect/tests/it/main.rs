@@ -6,6 +6,7 @@
     reason = "a test harness fails by panicking"
 )]
 
+mod aws_messages;
 mod fixtures;
 mod replies;
 mod requests;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dialect::canon::{AnswerFacts, StreamVariant};
-use dialect::{Ask, BadRequest, Endpoint, Exchange, Target};
+use dialect::{Ask, BadRequest, Endpoint, Exchange, Target, goes_through};
 use shared::config::{Dialect, Manners};
 
 use crate::fleet::{FleetCandidate, FleetModel};
@@ -67,8 +67,7 @@ impl Wording {
     /// Whether the client's bytes go to `candidate` as they are, so that there is nothing to translate.
     pub(crate) fn is_faithful(&self, candidate: &FleetCandidate) -> bool {
         let provider = &candidate.provider;
-        let endpoint = self.ask.endpoint();
-        endpoint.at(provider.dialect) == Some(endpoint) && provider.manners.are_faithful()
+        goes_through(self.ask.endpoint(), provider.dialect, provider.manners)
     }
 
     /// The wording for `candidate` of `model`.

@@ -1,10 +1,14 @@
 //! Headers towards providers and back: built from lists of what may pass, never copied.
 
+use std::time::SystemTime;
+
+use dialect::Framing;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_TYPE, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+    HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, header};
+use manners::Outgoing;
 use shared::secret::Secret;
 
 use super::{Attempt, SendError};
@@ -42,7 +46,12 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
 
 const AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
 
-pub(super) fn for_upstream(attempt: &Attempt<'_>) -> Result<HeaderMap, SendError> {
+/// The headers of `attempt`, which goes to `url` at the moment `now`.
+pub(super) fn for_upstream(
+    attempt: &Attempt<'_>,
+    url: &str,
+    now: SystemTime,
+) -> Result<HeaderMap, SendError> {
     let mut headers = HeaderMap::with_capacity(16);
     for name in FROM_CLIENT {
         if let Some(value) = attempt.client_headers.get(&name) {
@@ -53,17 +62,24 @@ pub(super) fn for_upstream(attempt: &Attempt<'_>) -> Result<HeaderMap, SendError
     if attempt.form.is_none() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    headers.insert(
-        ACCEPT,
-        HeaderValue::from_static("application/json, text/event-stream"),
-    );
+    headers.insert(ACCEPT, accept(attempt));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     if let Ok(request_id) = HeaderValue::from_str(attempt.request_id) {
         headers.insert(REQUEST_ID, request_id);
     }
-    let bearer = Secret::new(format!("Bearer {}", attempt.secret.expose()));
-    headers.insert(AUTHORIZATION, secret_value("authorization", &bearer)?);
+    let outgoing = Outgoing {
+        dialect: attempt.exchange.upstream_dialect(),
+        manners: attempt.manners,
+        secret: attempt.secret,
+        url,
+        body: attempt.exchange.body(),
+        client_headers: attempt.client_headers,
+        is_faithful: attempt.exchange.is_faithful(),
+        now,
+    };
+    manners::authorize(&mut headers, &outgoing)
+        .map_err(|error| SendError::Unbuildable(error.to_string()))?;
 
     for (name, value) in attempt.provider_headers {
         let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
@@ -76,6 +92,15 @@ pub(super) fn for_upstream(attempt: &Attempt<'_>) -> Result<HeaderMap, SendError
         }
     }
     Ok(headers)
+}
+
+/// Bedrock and Ollama choose by the path and by the body.
+fn accept(attempt: &Attempt<'_>) -> HeaderValue {
+    HeaderValue::from_static(match attempt.exchange.framing() {
+        Framing::EventStream => "application/json, application/vnd.amazon.eventstream",
+        Framing::Lines => "application/json, application/x-ndjson",
+        Framing::Sse | Framing::Array => "application/json, text/event-stream",
+    })
 }
 
 fn secret_value(name: &str, value: &Secret<String>) -> Result<HeaderValue, SendError> {

@@ -3,20 +3,27 @@
 //! A probe goes the way of a request: the same address, headers and credential, no redirects (a key stays with its
 //! origin), no proxy. Nothing that was sent or came back is logged.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use dialect::canon::{AnswerFacts, StreamVariant};
+use dialect::{Endpoint, Exchange, PathFacts, Target, TokenCounter, Usage};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::redirect;
-use serde::Deserialize;
 use shared::config::{Config, Probe, Provider};
 use shared::secret::Secret;
+use shared::time::{Clock as _, SystemClock};
 
 /// More than any answer to a probe; what is longer is not read to its end.
 const BODY_MAX: usize = 256 * 1024;
 const AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Clone)]
-pub(crate) struct ProbeClient(reqwest::Client);
+pub(crate) struct ProbeClient {
+    client: reqwest::Client,
+    /// What signatures are dated by.
+    clock: Arc<SystemClock>,
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("the client for probes cannot be made: {0}")]
@@ -43,15 +50,11 @@ pub(super) struct Ask<'a> {
     pub(super) model: &'a str,
 }
 
-#[derive(Deserialize)]
-struct Chat {
-    choices: Vec<serde::de::IgnoredAny>,
-    usage: Option<Usage>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    total_tokens: Option<u32>,
+/// What a probe sends.
+struct Letter {
+    request: reqwest::Request,
+    /// How to read the answer; `None` where its status says enough.
+    exchange: Option<Exchange>,
 }
 
 impl ProbeClient {
@@ -66,7 +69,10 @@ impl ProbeClient {
             .pool_max_idle_per_host(0)
             .retry(reqwest::retry::never())
             .build()
-            .map(Self)
+            .map(|client| Self {
+                client,
+                clock: Arc::new(SystemClock::start()),
+            })
             .map_err(|error| ClientError(error.without_url().to_string()))
     }
 
@@ -80,12 +86,11 @@ impl ProbeClient {
 
     async fn find(&self, ask: &Ask<'_>) -> Finding {
         let probe = &ask.provider.health.probe;
-        let is_chat = *probe == Probe::Chat;
-        let request = match self.request(ask) {
-            Ok(request) => request,
+        let letter = match self.letter(ask) {
+            Ok(letter) => letter,
             Err(why) => return Finding::Failed(why),
         };
-        let response = match self.0.execute(request).await {
+        let response = match self.client.execute(letter.request).await {
             Ok(response) => response,
             Err(error) if error.is_connect() => {
                 return Finding::Failed("cannot connect".to_owned());
@@ -105,48 +110,120 @@ impl ProbeClient {
         if !status.is_success() {
             return Finding::Failed(format!("answers {status}"));
         }
-        if !is_chat {
+        let Some(exchange) = letter.exchange else {
             return Finding::Fine { tokens: None };
-        }
+        };
         // Some answer 200 with an error inside.
-        match body(response)
-            .await
-            .map(|body| serde_json::from_slice(&body))
-        {
-            Some(Ok(Chat { choices, usage })) if !choices.is_empty() => Finding::Fine {
-                tokens: usage.and_then(|usage| usage.total_tokens),
+        let Some(body) = body(response).await else {
+            return Finding::Failed("the answer broke off".to_owned());
+        };
+        let answered = exchange.answer(
+            body.into(),
+            &AnswerFacts::default(),
+            &TokenCounter::default(),
+        );
+        match answered {
+            Ok(answered) => Finding::Fine {
+                tokens: answered.usage.map(Usage::total),
             },
-            Some(_) => Finding::Failed("answers 200 with something else than a chat".to_owned()),
-            None => Finding::Failed("the answer broke off".to_owned()),
+            Err(_) => Finding::Failed("answers 200 with something else than a chat".to_owned()),
         }
     }
 
-    fn request(&self, ask: &Ask<'_>) -> Result<reqwest::Request, String> {
-        let Ask {
-            provider,
-            secret,
-            model,
-        } = ask;
+    fn letter(&self, ask: &Ask<'_>) -> Result<Letter, String> {
+        let provider = ask.provider;
         let base_url = &provider.base_url;
-        let builder = match &provider.health.probe {
-            Probe::Models | Probe::None => self.0.get(format!("{base_url}/models")),
+        let api_version = provider.api_version.as_deref();
+        match &provider.health.probe {
+            Probe::Models | Probe::None => {
+                let (dialect, manners) = (provider.dialect, provider.manners);
+                match manners::models_path(dialect, manners, api_version, base_url) {
+                    Some(path) => self.list(ask, format!("{base_url}{path}")),
+                    // No list to ask for: whether the key works is only told by a chat.
+                    None => self.chat(ask),
+                }
+            }
             Probe::Path(path) => {
                 let url = url::Url::parse(base_url).and_then(|url| url.join(path));
-                self.0.get(url.map_err(|error| error.to_string())?)
+                let url = url.map_err(|error| error.to_string())?;
+                self.list(ask, url.to_string())
             }
-            Probe::Chat => {
-                self.0
-                    .post(format!("{base_url}/chat/completions"))
-                    .json(&serde_json::json!({
-                        "model": model,
-                        "messages": [{ "role": "user", "content": "ping" }],
-                        "max_tokens": 1,
-                    }))
-            }
+            Probe::Chat => self.chat(ask),
+        }
+    }
+
+    fn list(&self, ask: &Ask<'_>, url: String) -> Result<Letter, String> {
+        let headers = self.headers(ask, &url, &[])?;
+        let request = self.client.get(url).headers(headers).build();
+        Ok(Letter {
+            request: request.map_err(|_| "the request cannot be built".to_owned())?,
+            exchange: None,
+        })
+    }
+
+    /// One token, in the provider's own words.
+    fn chat(&self, ask: &Ask<'_>) -> Result<Letter, String> {
+        let provider = ask.provider;
+        let question = serde_json::json!({
+            "model": ask.model,
+            "messages": [{ "role": "user", "content": "ping" }],
+            "max_tokens": 1,
+        });
+        let target = Target {
+            dialect: provider.dialect,
+            manners: provider.manners,
+            model: ask.model,
+            overrides: &serde_json::Map::new(),
+            drop_unsupported: true,
         };
+        let exchange = dialect::Ask::parse(
+            Endpoint::ChatCompletions,
+            PathFacts::default(),
+            question.to_string().into(),
+        )
+        .and_then(|question| Exchange::new(&question, StreamVariant::Usual, &target))
+        .map_err(|error| error.message)?;
+        let path = manners::path(&manners::Place {
+            base_url: &provider.base_url,
+            endpoint: exchange.upstream(),
+            manners: provider.manners,
+            api_version: provider.api_version.as_deref(),
+            model: ask.model,
+            is_stream: false,
+            variant: StreamVariant::Usual,
+        });
+        let url = format!("{}{path}", provider.base_url);
+        let headers = self.headers(ask, &url, exchange.body())?;
+        let request = self
+            .client
+            .post(url)
+            .headers(headers)
+            .header(CONTENT_TYPE, "application/json")
+            .body(exchange.body().clone())
+            .build();
+        Ok(Letter {
+            request: request.map_err(|_| "the request cannot be built".to_owned())?,
+            exchange: Some(exchange),
+        })
+    }
+
+    fn headers(&self, ask: &Ask<'_>, url: &str, body: &[u8]) -> Result<HeaderMap, String> {
+        let provider = ask.provider;
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let now = UNIX_EPOCH + Duration::from_millis(self.clock.now_ms().unsigned_abs());
+        let outgoing = manners::Outgoing {
+            dialect: provider.dialect,
+            manners: provider.manners,
+            secret: ask.secret,
+            url,
+            body,
+            client_headers: &HeaderMap::new(),
+            is_faithful: false,
+            now,
+        };
+        manners::authorize(&mut headers, &outgoing).map_err(|error| error.to_string())?;
         // They win over all others, as in a request.
         for (name, value) in &provider.headers {
             let name = HeaderName::try_from(name.as_str());
@@ -157,11 +234,7 @@ impl ProbeClient {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        builder
-            .bearer_auth(secret.expose())
-            .headers(headers)
-            .build()
-            .map_err(|_| "the request cannot be built".to_owned())
+        Ok(headers)
     }
 }
 

@@ -1,0 +1,139 @@
+//! What the model may call.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::BadRequest;
+use crate::canon::{Chat, Field, Losses, Tool, ToolChoice};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ToolConfig<'a> {
+    tools: Vec<Spec<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Choice<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Spec<'a> {
+    #[serde(rename_all = "camelCase")]
+    ToolSpec {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<&'a str>,
+        input_schema: InputSchema<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
+    },
+}
+
+#[derive(Serialize)]
+struct InputSchema<'a> {
+    json: Cow<'a, Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Choice<'a> {
+    Auto(Map<String, Value>),
+    Any(Map<String, Value>),
+    Tool { name: &'a str },
+}
+
+impl<'a> ToolConfig<'a> {
+    /// `have_tools`: whether the messages have calls or results, for which Bedrock wants a `toolConfig`.
+    ///
+    /// Bedrock knows no choice "none". Without calls in the messages, no tools are sent, which comes to the same.
+    /// With such it is lost: tools have to be sent, and may be called. "Only these" becomes fewer tools.
+    ///
+    /// # Errors
+    ///
+    /// Messages with calls, or a choice, and no tools at all: nothing can be made up for the model.
+    pub(super) fn of(
+        chat: &'a Chat,
+        have_tools: bool,
+        losses: &Losses,
+    ) -> Result<Option<Self>, BadRequest> {
+        let must_choose = matches!(
+            chat.tool_choice,
+            Some(
+                ToolChoice::Required
+                    | ToolChoice::Named(_)
+                    | ToolChoice::Among {
+                        is_required: true,
+                        ..
+                    }
+            )
+        );
+        if chat.tools.is_empty() {
+            return match have_tools || must_choose {
+                true => Err(BadRequest::missing("tools")),
+                false => Ok(None),
+            };
+        }
+        if chat.parallel_tool_calls == Some(false) {
+            losses.lose(Field::ParallelToolCalls)?;
+        }
+        let is_wanted = |tool: &Tool| match &chat.tool_choice {
+            Some(ToolChoice::Among { names, .. }) => names.contains(&tool.name),
+            _ => true,
+        };
+        let wanted = chat.tools.iter().filter(|tool| is_wanted(tool));
+        let tools: Vec<Spec<'_>> = wanted.map(Spec::of).collect();
+        if tools.is_empty() {
+            return Err(BadRequest::invalid(
+                "tool_choice",
+                "names of tools that are given",
+            ));
+        }
+        let tool_choice = match &chat.tool_choice {
+            None => None,
+            Some(ToolChoice::None) if !have_tools => return Ok(None),
+            Some(ToolChoice::None) => {
+                losses.lose(Field::ToolChoice)?;
+                None
+            }
+            Some(
+                ToolChoice::Auto
+                | ToolChoice::Among {
+                    is_required: false, ..
+                },
+            ) => Some(Choice::Auto(Map::new())),
+            Some(
+                ToolChoice::Required
+                | ToolChoice::Among {
+                    is_required: true, ..
+                },
+            ) => Some(Choice::Any(Map::new())),
+            Some(ToolChoice::Named(name)) => Some(Choice::Tool { name }),
+        };
+        Ok(Some(Self { tools, tool_choice }))
+    }
+}
+
+impl<'a> Spec<'a> {
+    fn of(tool: &'a Tool) -> Self {
+        let Tool {
+            name,
+            description,
+            parameters,
+            strict,
+        } = tool;
+        let description = description.as_deref();
+        Self::ToolSpec {
+            name,
+            // An empty one is refused.
+            description: description.filter(|description| !description.is_empty()),
+            input_schema: InputSchema {
+                json: match parameters {
+                    Some(parameters) => Cow::Borrowed(parameters),
+                    None => Cow::Owned(json!({"type": "object", "properties": {}})),
+                },
+            },
+            strict: strict.filter(|strict| *strict),
+        }
+    }
+}
