@@ -25,6 +25,8 @@ pub enum FilterError {
 pub fn init(telemetry: &Telemetry) -> Result<(), TryInitError> {
     let filter = filter(&telemetry.level)
         .unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+    // At `trace` it prints all that it signs, a session's token included.
+    let filter = filter.with_target("aws_sigv4", LevelFilter::WARN);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match telemetry.log {
         LogFormat::Json => lines

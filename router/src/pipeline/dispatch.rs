@@ -222,13 +222,14 @@ async fn open(
 async fn refusal(reply: UpstreamReply, lease: &HeldLease) -> Failure {
     let status = reply.status;
     let retry_after = reply.retry_after;
+    let kind = reply.error_kind.clone();
     // Without the body status and headers have to do.
     let body = match timeout(REFUSAL_TIME, reply.read_all(REFUSAL_MAX)).await {
         Ok(body) => body.unwrap_or_default(),
         Err(_) => Bytes::new(),
     };
     warn(lease, &format!("status {}", status.as_u16()));
-    Failure::refused(status, &body, retry_after, lease)
+    Failure::refused(status, &body, kind.as_deref(), retry_after, lease)
 }
 
 fn warn(lease: &HeldLease, what: &str) {

@@ -84,10 +84,11 @@ impl Failure {
     pub(crate) fn refused(
         status: StatusCode,
         body: &Bytes,
+        kind: Option<&str>,
         retry_after: Option<Duration>,
         lease: &HeldLease,
     ) -> Self {
-        let disposition = classify(status, body, retry_after);
+        let disposition = classify(status, body, kind, retry_after);
         let word = match is_clients_own(body, lease) {
             true => Some(UpstreamWord::Verbatim(body.clone())),
             false => UpstreamError::parse(body).map(|error| reworded(error, disposition.class)),

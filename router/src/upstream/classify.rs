@@ -22,7 +22,7 @@ pub struct Disposition {
 }
 
 /// Words in an error's code, reason or type. The code is asked first: a type may lag behind it.
-const WORDS: [(&str, FailureClass); 60] = [
+const WORDS: [(&str, FailureClass); 68] = [
     // No money. Providers send these with 429, 402, 403 and 400.
     ("insufficient_quota", Exhausted),
     ("credit_balance_exhausted", Exhausted),
@@ -64,12 +64,20 @@ const WORDS: [(&str, FailureClass); 60] = [
     ("1304", RateLimited),
     ("1308", RateLimited),
     ("1310", RateLimited),
+    // Bedrock: a quota of the account, which is a 400 there.
+    ("ServiceQuotaExceededException", RateLimited),
+    ("ThrottlingException", RateLimited),
+    ("UnrecognizedClientException", KeyRejected),
+    ("InvalidSignatureException", KeyRejected),
+    ("ExpiredTokenException", KeyRejected),
     // The provider.
+    ("ModelNotReadyException", Overloaded),
     ("server_is_overloaded", Overloaded),
     ("1305", Overloaded),
     ("1312", Overloaded),
     // The name or the right of this one model; the key's other models are well.
     ("model_not_found", Misconfigured),
+    ("AccessDeniedException", Misconfigured),
     ("DeploymentNotFound", Misconfigured),
     ("invalid_model", Misconfigured),
     ("model_not_available", Misconfigured),
@@ -86,6 +94,7 @@ const WORDS: [(&str, FailureClass); 60] = [
     ("string_above_max_length", BadRequest),
     ("request_too_large", BadRequest),
     ("invalid_prompt", BadRequest),
+    ("ValidationException", BadRequest),
     ("invalid_value", BadRequest),
     ("missing_required_parameter", BadRequest),
     ("1261", BadRequest),
@@ -147,9 +156,18 @@ const LONG_CAPS: [&str; 3] = ["1304", "1308", "1310"];
 
 /// Classifies a refusal by its status and its body.
 ///
-/// `body` may be cut short: then the status alone decides. `retry_after` is what the headers said.
-pub fn classify(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Disposition {
-    let error = UpstreamError::parse(body);
+/// `body` may be cut short: then the status alone decides. `kind` and `retry_after` are what the headers said.
+pub fn classify(
+    status: StatusCode,
+    body: &[u8],
+    kind: Option<&str>,
+    retry_after: Option<Duration>,
+) -> Disposition {
+    let mut error = UpstreamError::parse(body);
+    if let Some(kind) = kind {
+        let error = error.get_or_insert_default();
+        error.kind.get_or_insert_with(|| kind.to_owned());
+    }
     let class = error
         .as_ref()
         .and_then(|error| by_words(status, error))

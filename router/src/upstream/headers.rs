@@ -143,3 +143,12 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
     let media_type = media_type.unwrap_or_default().trim_ascii();
     String::from_utf8_lossy(media_type).to_ascii_lowercase()
 }
+
+/// Amazon's name of an error, without what some of its services write around it:
+/// `com.amazon.coral.service#ThrottlingException:http://…`.
+pub(super) fn error_kind(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("x-amzn-errortype")?.to_str().ok()?;
+    let name = value.split(':').next()?;
+    let name = name.rsplit('#').next()?.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}

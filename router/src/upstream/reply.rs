@@ -19,6 +19,8 @@ pub struct UpstreamReply {
     pub headers: HeaderMap,
     /// When the provider said to come back.
     pub retry_after: Option<Duration>,
+    /// What kind of error it is, where Amazon's header tells.
+    pub error_kind: Option<String>,
     /// What it said of its own limits for the key.
     pub reported: Vec<Reported>,
     media_type: String,
@@ -77,6 +79,7 @@ impl UpstreamReply {
             status,
             headers: headers::for_client(response.headers()),
             retry_after,
+            error_kind: headers::error_kind(response.headers()),
             reported,
             media_type: headers::media_type(response.headers()),
             response,
