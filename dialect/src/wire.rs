@@ -136,6 +136,15 @@ pub fn error_body(dialect: Dialect, error: &ErrorBody<'_>, status: u16, request_
     })
 }
 
+/// How many tokens a client's prompt has, for a client that asked at `endpoint`.
+pub fn token_count_reply(endpoint: Endpoint, n: u32) -> Vec<u8> {
+    let name = match endpoint.dialect() {
+        Dialect::AnthropicMessages => "input_tokens",
+        _ => "totalTokens",
+    };
+    format!("{{\"{name}\":{n}}}").into_bytes()
+}
+
 /// Reads what a client wants embedded.
 ///
 /// # Errors
