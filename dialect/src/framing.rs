@@ -69,7 +69,7 @@ impl Cursor {
         let end = match self {
             Self::Sse(cursor) => cursor.frame_end(buffer),
             Self::Lines(cursor) => cursor.frame_end(buffer),
-            Self::Array(cursor) => cursor.frame_end(buffer),
+            Self::Array(cursor) => cursor.frame_end(buffer)?,
             Self::EventStream => event_stream::frame_end(buffer)?,
         };
         match end.unwrap_or(buffer.len()) > FRAME_BYTES_MAX {

@@ -1,10 +1,17 @@
 //! Google's Gemini API.
 
+mod arguments;
 mod embedding;
 mod error;
+mod finish;
+mod incoming;
+mod logprobs;
+mod outgoing;
+mod place;
 mod read_chat;
 mod read_reply;
 mod read_stream;
+mod usage;
 mod write_chat;
 mod write_reply;
 mod write_stream;
@@ -20,3 +27,6 @@ pub(crate) use read_stream::Reader;
 pub(crate) use write_chat::write_chat;
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_stream::Writer;
+
+#[cfg(test)]
+mod tests;

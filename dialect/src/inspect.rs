@@ -19,11 +19,17 @@ pub struct Inspected<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplyFault {
     /// It holds an `error`.
-    Upstream(UpstreamError),
+    Upstream(Box<UpstreamError>),
     /// A web page, or half a document.
     NotJson,
     /// Neither an error nor an answer: no `choices`, no `data`.
     NoAnswer,
+}
+
+impl From<UpstreamError> for ReplyFault {
+    fn from(error: UpstreamError) -> Self {
+        Self::Upstream(Box::new(error))
+    }
 }
 
 impl Inspected<'_> {
@@ -53,7 +59,7 @@ pub fn inspect_reply(endpoint: Endpoint, body: &[u8]) -> Inspected<'_> {
         Ok(object) => object,
         Err(_) => {
             // Gemini sends its errors in an array, which is no object but tells more than "not JSON".
-            let error = UpstreamError::parse(body).map(ReplyFault::Upstream);
+            let error = UpstreamError::parse(body).map(ReplyFault::from);
             return Inspected {
                 usage: None,
                 fault: Some(error.unwrap_or(ReplyFault::NotJson)),
@@ -75,7 +81,7 @@ fn fault(object: &Object, body: &[u8], answer_field: &str) -> Option<ReplyFault>
         .and_then(|raw| serde_json::from_slice(raw).ok())
         .and_then(|error| UpstreamError::of_error(&error));
     if let Some(error) = error {
-        return Some(ReplyFault::Upstream(error));
+        return Some(ReplyFault::from(error));
     }
     let answer = field(object, body, answer_field).and_then(|raw| raw.strip_prefix(b"["));
     let has_answer = answer.is_some_and(|items| !items.trim_ascii_start().starts_with(b"]"));

@@ -143,6 +143,15 @@ pub fn error_body(dialect: Dialect, error: &ErrorBody<'_>, status: u16, request_
     })
 }
 
+/// How many tokens a client's prompt has, for a client that asked at `endpoint`.
+pub fn token_count_reply(endpoint: Endpoint, n: u32) -> Vec<u8> {
+    let name = match endpoint.dialect() {
+        Dialect::AnthropicMessages => "input_tokens",
+        _ => "totalTokens",
+    };
+    format!("{{\"{name}\":{n}}}").into_bytes()
+}
+
 /// Reads what a client wants embedded.
 ///
 /// # Errors
@@ -214,9 +223,4 @@ pub fn write_embedding_reply(
 /// Routes do not lead here.
 fn no_client(endpoint: Endpoint) -> BadRequest {
     BadRequest::new(format!("Clients cannot ask at `{}`.", endpoint.name()))
-}
-
-/// How many tokens a prompt has, as clients of `endpoint` are told.
-pub fn token_count_reply(_endpoint: Endpoint, _n_tokens: u32) -> Vec<u8> {
-    Vec::new()
 }

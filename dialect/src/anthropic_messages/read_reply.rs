@@ -60,7 +60,7 @@ struct Message<'a> {
 
 fn fault(body: &[u8]) -> ReplyFault {
     match UpstreamError::parse(body) {
-        Some(error) => ReplyFault::Upstream(error),
+        Some(error) => ReplyFault::from(error),
         None if serde_json::from_slice::<IgnoredAny>(body).is_ok() => ReplyFault::NoAnswer,
         None => ReplyFault::NotJson,
     }

@@ -100,9 +100,7 @@ pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
         block.read(&mut parts);
     }
     let has_calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
-    let finish = stop
-        .finish(has_calls)
-        .map_err(|error| ReplyFault::Upstream(*error))?;
+    let finish = stop.finish(has_calls).map_err(ReplyFault::Upstream)?;
     Ok(Reply {
         id: None,
         model: None,
@@ -156,7 +154,7 @@ fn fault(body: &[u8]) -> ReplyFault {
     match serde_json::from_slice(body) {
         Err(_) => ReplyFault::NotJson,
         Ok(body) => match UpstreamError::of_body(&body) {
-            Some(error) => ReplyFault::Upstream(error),
+            Some(error) => ReplyFault::from(error),
             None => ReplyFault::NoAnswer,
         },
     }

@@ -1,7 +1,32 @@
 //! The canonical form → a request for an upstream.
 
-use crate::canon::{Chat, Losses};
+mod config;
+mod contents;
+mod tools;
+
+use serde::Serialize;
+
+use self::config::GenerationConfig;
+use self::contents::SystemInstruction;
+use self::tools::{ToolConfig, Tools};
+use super::outgoing::Content;
+use crate::canon::{Chat, Field, Losses};
 use crate::{BadRequest, Target};
+
+/// The model and whether the answer is a stream stand in the path.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_instruction: Option<SystemInstruction<'a>>,
+    contents: Vec<Content<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<[Tools<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_config: Option<ToolConfig<'a>>,
+    #[serde(skip_serializing_if = "GenerationConfig::is_empty")]
+    generation_config: GenerationConfig<'a>,
+}
 
 /// Writes a whole request.
 ///
@@ -10,9 +35,25 @@ use crate::{BadRequest, Target};
 /// What this dialect has no words for, unless `losses` says to drop it; and what cannot be told at all, such as a tool
 /// call whose arguments are no JSON.
 pub(crate) fn write_chat(
-    _chat: &Chat,
+    chat: &Chat,
     _target: &Target<'_>,
-    _losses: &Losses,
+    losses: &Losses,
 ) -> Result<Vec<u8>, BadRequest> {
-    Err(BadRequest::new("not written yet"))
+    losses.lose_others(&chat.others)?;
+    if chat.parallel_tool_calls == Some(false) {
+        losses.lose(Field::ParallelToolCalls)?;
+    }
+    losses.lose_if(Field::MinP, chat.min_p)?;
+    losses.lose_if(Field::LogitBias, chat.logit_bias.as_ref())?;
+    losses.lose_if(Field::User, chat.user.as_ref())?;
+    losses.lose_if(Field::Verbosity, chat.verbosity.as_ref())?;
+    let request = Request {
+        system_instruction: contents::system_instruction(chat, losses)?,
+        contents: contents::contents(chat, losses)?,
+        tools: tools::tools(chat),
+        tool_config: tools::tool_config(chat),
+        generation_config: GenerationConfig::new(chat, losses)?,
+    };
+    serde_json::to_vec(&request)
+        .map_err(|error| BadRequest::new(format!("The request cannot be written: {error}.")))
 }

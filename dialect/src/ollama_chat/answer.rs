@@ -62,7 +62,7 @@ impl Answer {
         };
         if let Some(error) = answer.error.as_ref().and_then(UpstreamError::of_error) {
             let is_error = |status: &u16| (400..600).contains(status);
-            return Err(ReplyFault::Upstream(UpstreamError {
+            return Err(ReplyFault::from(UpstreamError {
                 status: error.status.or(answer.status.filter(is_error)),
                 ..error
             }));
@@ -171,7 +171,7 @@ fn complete(token: &mut Value) {
 /// Why `body` is no answer: errors come in many shapes.
 pub(super) fn fault_of(body: &[u8]) -> ReplyFault {
     if let Some(error) = UpstreamError::parse(body) {
-        return ReplyFault::Upstream(error);
+        return ReplyFault::from(error);
     }
     match serde_json::from_slice::<IgnoredAny>(body) {
         Ok(IgnoredAny) => ReplyFault::NoAnswer,

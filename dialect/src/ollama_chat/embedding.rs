@@ -108,7 +108,7 @@ struct Answer {
 pub(crate) fn read_reply(body: &[u8]) -> Result<EmbeddingReply, ReplyFault> {
     let answer: Answer = serde_json::from_slice(body).map_err(|_| fault_of(body))?;
     if let Some(error) = answer.error.as_ref().and_then(UpstreamError::of_error) {
-        return Err(ReplyFault::Upstream(error));
+        return Err(ReplyFault::from(error));
     }
     let vectors = match (answer.embeddings, answer.embedding) {
         (Some(vectors), _) => vectors,

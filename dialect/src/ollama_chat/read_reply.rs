@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_a_fault() {
         let error = |message: &str, status| {
-            ReplyFault::Upstream(UpstreamError {
+            ReplyFault::from(UpstreamError {
                 message: message.to_owned(),
                 status,
                 ..UpstreamError::default()

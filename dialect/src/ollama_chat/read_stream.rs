@@ -14,7 +14,7 @@ pub(crate) struct Reader {
 impl StreamReader for Reader {
     fn read(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), StreamFaultKind> {
         let mut answer = Answer::parse(frame).map_err(|fault| match fault {
-            ReplyFault::Upstream(error) => StreamFaultKind::Upstream(Box::new(error)),
+            ReplyFault::Upstream(error) => StreamFaultKind::Upstream(error),
             ReplyFault::NotJson | ReplyFault::NoAnswer => StreamFaultKind::Malformed,
         })?;
         if !std::mem::replace(&mut self.is_started, true) {

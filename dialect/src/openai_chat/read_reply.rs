@@ -61,13 +61,13 @@ pub(super) fn open<'a, T: Deserialize<'a>>(
     let Some(mut body) = body else {
         return Err(match serde_json::from_slice(bytes) {
             Ok(other) => {
-                UpstreamError::of_body(&other).map_or(ReplyFault::NoAnswer, ReplyFault::Upstream)
+                UpstreamError::of_body(&other).map_or(ReplyFault::NoAnswer, ReplyFault::from)
             }
             Err(_) => ReplyFault::NotJson,
         });
     };
     if let Some(error) = body.error.and_then(error) {
-        return Err(ReplyFault::Upstream(error));
+        return Err(ReplyFault::from(error));
     }
     match body.choices.take() {
         Some(answers) if !answers.is_empty() => Ok((body, answers)),
@@ -89,9 +89,7 @@ fn read_choice(choice: ChoiceBody) -> Result<Choice, ReplyFault> {
     let parts = read_parts(choice.message.unwrap_or_default());
     let has_calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let finish = match choice.finish_reason {
-        Some(reason) => {
-            said::finish(&reason, has_calls).map_err(|error| ReplyFault::Upstream(*error))?
-        }
+        Some(reason) => said::finish(&reason, has_calls).map_err(ReplyFault::Upstream)?,
         None if has_calls => Finish::ToolCalls,
         None => Finish::Stop,
     };
@@ -152,7 +150,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_a_fault() {
         let error = |message: &str| {
-            ReplyFault::Upstream(UpstreamError {
+            ReplyFault::from(UpstreamError {
                 message: message.to_owned(),
                 ..UpstreamError::default()
             })

@@ -99,7 +99,7 @@ struct ThoughtText {
 pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
     let parsed: Body<'_> =
         serde_json::from_slice(body).map_err(|error| match UpstreamError::parse(body) {
-            Some(error) => ReplyFault::Upstream(error),
+            Some(error) => ReplyFault::from(error),
             None if error.is_data() => ReplyFault::NoAnswer,
             None => ReplyFault::NotJson,
         })?;
@@ -125,11 +125,11 @@ pub(super) fn read_response(response: &RawValue) -> Result<Reply, ReplyFault> {
 
 fn of_body(body: Body<'_>) -> Result<Reply, ReplyFault> {
     if let Some(error) = body.error.as_ref().and_then(UpstreamError::of_error) {
-        return Err(ReplyFault::Upstream(error));
+        return Err(ReplyFault::from(error));
     }
     let status = body.status.as_deref().unwrap_or("completed");
     if status == "failed" {
-        return Err(ReplyFault::Upstream(UpstreamError::default()));
+        return Err(ReplyFault::from(UpstreamError::default()));
     }
     let raw_items = body.output.unwrap_or_default();
     let mut choice = Choice {

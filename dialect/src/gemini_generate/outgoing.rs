@@ -1,0 +1,158 @@
+//! What this dialect's writers write: contents and their parts, and answers that are made of them.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::logprobs::LogprobsResult;
+use super::usage::UsageMetadata;
+use crate::canon::ToolCall;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Content<'a> {
+    pub(super) parts: Vec<Part<'a>>,
+    pub(super) role: &'static str,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Part<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    thought: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inline_data: Option<Blob<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_data: Option<FileData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<FunctionCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_response: Option<FunctionResponse<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thought_signature: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Blob<'a> {
+    mime_type: &'a str,
+    data: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FileData<'a> {
+    file_uri: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct FunctionCall<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    id: &'a str,
+    name: &'a str,
+    args: Box<RawValue>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct FunctionResponse<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    /// An object.
+    pub(super) response: Box<RawValue>,
+    /// Media only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) parts: Vec<Part<'a>>,
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn text(text: &'a str) -> Self {
+        Self {
+            text: Some(text),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn thinking(text: &'a str, signature: Option<&'a str>) -> Self {
+        Self {
+            text: Some(text),
+            thought: true,
+            thought_signature: signature,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn inline(mime_type: &'a str, data: &'a str) -> Self {
+        Self {
+            inline_data: Some(Blob { mime_type, data }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn file(file_uri: &'a str) -> Self {
+        Self {
+            file_data: Some(FileData { file_uri }),
+            ..Self::default()
+        }
+    }
+
+    /// `None` if the call's arguments are no object.
+    pub(super) fn call(call: &'a ToolCall) -> Option<Self> {
+        let ToolCall {
+            id,
+            name,
+            arguments,
+            signature,
+        } = call;
+        Some(Self {
+            function_call: Some(FunctionCall {
+                id,
+                name,
+                args: super::arguments::object(arguments)?,
+            }),
+            thought_signature: signature.as_deref(),
+            ..Self::default()
+        })
+    }
+
+    pub(super) fn response(response: FunctionResponse<'a>) -> Self {
+        Self {
+            function_response: Some(response),
+            ..Self::default()
+        }
+    }
+}
+
+/// A whole answer, or one chunk of a stream.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer<'a> {
+    pub(super) candidates: Vec<Candidate<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) usage_metadata: Option<UsageMetadata>,
+    pub(super) model_version: &'a str,
+    pub(super) response_id: &'a str,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content: Option<Content<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) finish_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) finish_message: Option<String>,
+    pub(super) index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) logprobs_result: Option<LogprobsResult>,
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn of_model(parts: Vec<Part<'a>>) -> Self {
+        Self {
+            parts,
+            role: "model",
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Messages → `contents` and `systemInstruction`.
+
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::super::arguments;
+use super::super::outgoing::{Content, FunctionResponse, Part as WrittenPart};
+use super::super::read_chat::is_googles;
+use crate::BadRequest;
+use crate::canon::{Chat, Losses, Message, Part, Role, Source, ToolResult};
+
+#[derive(Serialize)]
+pub(super) struct SystemInstruction<'a> {
+    parts: Vec<WrittenPart<'a>>,
+}
+
+/// All that the system says, wherever it says it: there is one place for it.
+pub(super) fn system_instruction<'a>(
+    chat: &'a Chat,
+    losses: &Losses,
+) -> Result<Option<SystemInstruction<'a>>, BadRequest> {
+    let mut parts = Vec::new();
+    for (index, message) in numbered(chat) {
+        if message.role != Role::System {
+            continue;
+        }
+        lose_name(index, message, losses)?;
+        for (place, part) in (0..).zip(&message.parts) {
+            match part {
+                Part::Text(text) => parts.push(WrittenPart::text(text)),
+                _ => losses.lose_named(&format!("messages[{index}].content[{place}]"))?,
+            }
+        }
+    }
+    Ok((!parts.is_empty()).then_some(SystemInstruction { parts }))
+}
+
+/// Neighbours with the same role are one content: results of tools and what the user says next, above all.
+pub(super) fn contents<'a>(
+    chat: &'a Chat,
+    losses: &Losses,
+) -> Result<Vec<Content<'a>>, BadRequest> {
+    let mut contents: Vec<Content<'a>> = Vec::new();
+    for (index, message) in numbered(chat) {
+        let role = match message.role {
+            Role::System => continue,
+            Role::User | Role::Tool => "user",
+            Role::Assistant => "model",
+        };
+        lose_name(index, message, losses)?;
+        let mut parts = parts(index, message, chat, losses)?;
+        match contents.last_mut() {
+            Some(content) if content.role == role => content.parts.append(&mut parts),
+            _ if parts.is_empty() => {}
+            _ => contents.push(Content { parts, role }),
+        }
+    }
+    Ok(contents)
+}
+
+fn numbered(chat: &Chat) -> impl Iterator<Item = (usize, &Message)> {
+    (0..).zip(&chat.messages)
+}
+
+fn lose_name(index: usize, message: &Message, losses: &Losses) -> Result<(), BadRequest> {
+    match message.name {
+        Some(_) => Ok(losses.lose_named(&format!("messages[{index}].name"))?),
+        None => Ok(()),
+    }
+}
+
+fn parts<'a>(
+    index: usize,
+    message: &'a Message,
+    chat: &'a Chat,
+    losses: &Losses,
+) -> Result<Vec<WrittenPart<'a>>, BadRequest> {
+    let mut parts = Vec::new();
+    let mut n_calls = 0;
+    // An empty text beside calls is how OpenAI's clients say that there is none.
+    let is_padding = |text: &str| {
+        text.is_empty() && (message.role == Role::Assistant || message.parts.len() > 1)
+    };
+    for (place, part) in (0..).zip(&message.parts) {
+        let name = || format!("messages[{index}].content[{place}]");
+        match part {
+            Part::Text(text) | Part::Refusal(text) if is_padding(text) => {}
+            Part::Text(text) | Part::Refusal(text) => parts.push(WrittenPart::text(text)),
+            Part::Thinking { text, signature } => {
+                parts.push(WrittenPart::thinking(text, signature.as_deref()));
+            }
+            // Nobody can read it but who wrote it.
+            Part::RedactedThinking(_) => {}
+            Part::ToolCall(call) => {
+                let Some(part) = WrittenPart::call(call) else {
+                    let place =
+                        format!("messages[{index}].tool_calls[{n_calls}].function.arguments");
+                    return Err(BadRequest::invalid(&place, "the text of a JSON object"));
+                };
+                n_calls += 1;
+                parts.push(part);
+            }
+            Part::ToolResult(result) => parts.push(response(index, result, chat, losses)?),
+            media => parts.extend(written_media(media, &name, losses)?),
+        }
+    }
+    Ok(parts)
+}
+
+/// `None` for what was lost, and for what is no medium.
+fn written_media<'a>(
+    part: &'a Part,
+    name: &dyn Fn() -> String,
+    losses: &Losses,
+) -> Result<Option<WrittenPart<'a>>, BadRequest> {
+    let source = match part {
+        Part::Audio { data, media_type } => return Ok(Some(WrittenPart::inline(media_type, data))),
+        Part::Image { source, detail } => {
+            if detail.as_ref().is_some_and(|detail| detail != "auto") {
+                losses.lose_named(&format!("{}.image_url.detail", name()))?;
+            }
+            source
+        }
+        // The Gemini API does not take a file's name.
+        Part::File { source, .. } => source,
+        _ => return Ok(None),
+    };
+    match source {
+        Source::Data { media_type, base64 } => Ok(Some(WrittenPart::inline(media_type, base64))),
+        Source::Url(url) => Ok(Some(WrittenPart::file(url))),
+        Source::FileId(uri) if is_googles(uri) => Ok(Some(WrittenPart::file(uri))),
+        Source::FileId(_) => {
+            losses.lose_named(&name())?;
+            Ok(None)
+        }
+    }
+}
+
+fn response<'a>(
+    index: usize,
+    result: &'a ToolResult,
+    chat: &'a Chat,
+    losses: &Losses,
+) -> Result<WrittenPart<'a>, BadRequest> {
+    let name = result
+        .name
+        .as_deref()
+        .or_else(|| chat.tool_name(&result.call_id));
+    let Some(name) = name else {
+        let place = format!("messages[{index}].tool_call_id");
+        return Err(BadRequest::invalid(
+            &place,
+            "the id of a tool call in a message before",
+        ));
+    };
+    let mut texts = Vec::new();
+    let mut media = Vec::new();
+    for (place, part) in (0..).zip(&result.parts) {
+        match part {
+            Part::Text(text) => texts.push(text.as_str()),
+            part => {
+                let name = || format!("messages[{index}].content[{place}]");
+                media.extend(written_media(part, &name, losses)?);
+            }
+        }
+    }
+    Ok(WrittenPart::response(FunctionResponse {
+        id: &result.call_id,
+        name,
+        response: response_object(&texts.concat(), result.is_error)?,
+        parts: media,
+    }))
+}
+
+/// An object stays as it is; a text, and what tells of an error, are put into one.
+fn response_object(text: &str, is_error: bool) -> Result<Box<RawValue>, BadRequest> {
+    let object = arguments::object(text).filter(|_| !text.is_empty());
+    let wrapped = match (object, is_error) {
+        (Some(object), false) => return Ok(object),
+        (Some(object), true) => format!("{{\"error\":{object}}}"),
+        (None, true) => json!({"error": text}).to_string(),
+        (None, false) => json!({"result": text}).to_string(),
+    };
+    RawValue::from_string(wrapped)
+        .map_err(|error| BadRequest::new(format!("A tool's result cannot be written: {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::config::Dialect;
+
+    use super::*;
+    use crate::canon::ToolCall;
+
+    fn written(messages: Vec<Message>) -> Result<String, BadRequest> {
+        let losses = Losses::new(Dialect::OpenaiChat, Dialect::GeminiGenerate, false);
+        let chat = Chat {
+            messages,
+            ..Chat::default()
+        };
+        Ok(serde_json::to_string(&contents(&chat, &losses)?).unwrap())
+    }
+
+    fn call(arguments: &str) -> Message {
+        let call = ToolCall {
+            id: "call_1".to_owned(),
+            name: "f".to_owned(),
+            arguments: arguments.to_owned(),
+            signature: Some("c2ln".to_owned()),
+        };
+        Message::new(
+            Role::Assistant,
+            vec![Part::Text(String::new()), Part::ToolCall(call)],
+        )
+    }
+
+    fn result(call_id: &str, text: &str) -> Message {
+        let result = ToolResult {
+            call_id: call_id.to_owned(),
+            name: None,
+            parts: vec![Part::Text(text.to_owned())],
+            is_error: false,
+        };
+        Message::new(Role::Tool, vec![Part::ToolResult(result)])
+    }
+
+    fn said(role: Role, text: &str) -> Message {
+        Message::new(role, vec![Part::Text(text.to_owned())])
+    }
+
+    #[track_caller]
+    fn check_response(text: &str, is_error: bool, expected: &str) {
+        let object = response_object(text, is_error).unwrap();
+
+        assert_eq!(object.get(), expected);
+    }
+
+    #[test]
+    fn a_result_is_an_object_with_the_name_of_its_tool() {
+        let written = written(vec![
+            call("{\"a\": 1}"),
+            result("call_1", "sunny"),
+            said(Role::User, "And?"),
+        ]);
+
+        let expected = concat!(
+            r#"[{"parts":[{"functionCall":{"id":"call_1","name":"f","args":{"a":1}},"thoughtSignature":"c2ln"}],"role":"model"},"#,
+            r#"{"parts":[{"functionResponse":{"id":"call_1","name":"f","response":{"result":"sunny"}}},{"text":"And?"}],"role":"user"}]"#,
+        );
+        assert_eq!(written.as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn results_that_are_no_objects_are_put_into_one() {
+        check_response("{\"a\": 1}", false, r#"{"a":1}"#);
+        check_response("[1, 2]", false, r#"{"result":"[1, 2]"}"#);
+        check_response("", false, r#"{"result":""}"#);
+        check_response("no city", true, r#"{"error":"no city"}"#);
+        check_response("{\"code\": 1}", true, r#"{"error":{"code":1}}"#);
+    }
+
+    #[test]
+    fn a_result_of_no_call_is_refused() {
+        let refused = written(vec![call("{}"), result("call_2", "x")]).unwrap_err();
+
+        assert_eq!(refused.param.as_deref(), Some("messages[1].tool_call_id"));
+    }
+
+    #[test]
+    fn arguments_that_are_no_object_are_refused_by_name() {
+        let refused = written(vec![said(Role::User, "Hi"), call("[1]")]).unwrap_err();
+
+        let param = refused.param.as_deref();
+        assert_eq!(param, Some("messages[1].tool_calls[0].function.arguments"));
+    }
+
+    #[test]
+    fn neighbours_with_the_same_role_are_one_content() {
+        let written = written(vec![
+            said(Role::User, "a"),
+            said(Role::System, "s"),
+            said(Role::User, "b"),
+            said(Role::Assistant, ""),
+            said(Role::User, "c"),
+        ]);
+
+        let expected = r#"[{"parts":[{"text":"a"},{"text":"b"},{"text":"c"}],"role":"user"}]"#;
+        assert_eq!(written.as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn only_googles_own_files_can_be_named() {
+        let file = |id: &str| {
+            let source = Source::FileId(id.to_owned());
+            Message::new(Role::User, vec![Part::File { source, name: None }])
+        };
+
+        let refused = written(vec![file("file-123")]).unwrap_err();
+        let googles = written(vec![file(
+            "https://generativelanguage.googleapis.com/v1beta/files/x",
+        )]);
+
+        assert_eq!(refused.param.as_deref(), Some("messages[0].content[0]"));
+        assert!(googles.is_ok());
+    }
+}
