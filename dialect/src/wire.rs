@@ -224,3 +224,16 @@ pub fn write_embedding_reply(
 fn no_client(endpoint: Endpoint) -> BadRequest {
     BadRequest::new(format!("Clients cannot ask at `{}`.", endpoint.name()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_of_tokens_is_told_in_the_clients_words() {
+        let reply = |endpoint| String::from_utf8(token_count_reply(endpoint, 7)).unwrap();
+
+        assert_eq!(reply(Endpoint::CountContentTokens), r#"{"totalTokens":7}"#);
+        assert_eq!(reply(Endpoint::CountMessageTokens), r#"{"input_tokens":7}"#);
+    }
+}

@@ -73,11 +73,12 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// A signature that is no base64 is another provider's; Google takes none such, and its SDK fails on it.
     pub(super) fn thinking(text: &'a str, signature: Option<&'a str>) -> Self {
         Self {
             text: Some(text),
             thought: true,
-            thought_signature: signature,
+            thought_signature: signature.filter(is_base64),
             ..Self::default()
         }
     }
@@ -110,7 +111,7 @@ impl<'a> Part<'a> {
                 name,
                 args: super::arguments::object(arguments)?,
             }),
-            thought_signature: signature.as_deref(),
+            thought_signature: signature.as_deref().filter(is_base64),
             ..Self::default()
         })
     }
@@ -153,6 +154,37 @@ impl<'a> Content<'a> {
         Self {
             parts,
             role: "model",
+        }
+    }
+}
+
+/// Base64 with its padding, in one of its two alphabets.
+fn is_base64(text: &&str) -> bool {
+    let letters = text.trim_end_matches('=');
+    let is_of = |others: &[u8]| {
+        let mut letters = letters.bytes();
+        letters.all(|letter| letter.is_ascii_alphanumeric() || others.contains(&letter))
+    };
+    let n_padding = text.len() - letters.len();
+    text.len().is_multiple_of(4) && n_padding <= 2 && (is_of(b"+/") || is_of(b"-_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_a_signature_is_sent_as_one() {
+        let signature = |signature: &str| {
+            let part = serde_json::to_value(Part::thinking("hm", Some(signature))).unwrap();
+            part.get("thoughtSignature").is_some()
+        };
+
+        for good in ["CiQB", "CvQBAXLI2nzs+/8=", "CiQBVKhc7nr_-A=="] {
+            assert!(signature(good), "{good}");
+        }
+        for bad in ["not base64!", "CiQ", "Ci=B", "====", "C===", "Ci+_"] {
+            assert!(!signature(bad), "{bad}");
         }
     }
 }

@@ -43,6 +43,8 @@ fn read_declaration(value: Value, at: Place<'_>, others: &mut Others) -> Result<
                 tool.parameters = Some(schema::of_openapi(parameters));
             }
             "parametersJsonSchema" => tool.parameters = Some(value),
+            // Google's SDK tells of every function what it returns, asked or not; nobody else can be told.
+            "response" | "responseJsonSchema" => {}
             // To wait for the result is what everybody does.
             "behavior" if matches!(value.as_str(), Some("BLOCKING" | "UNSPECIFIED")) => {}
             _ => others.push((at.to_string(), value)),
