@@ -347,7 +347,7 @@ impl Reader {
         let reply = match (end, read_response(response)) {
             (End::Completed | End::Incomplete, Ok(reply)) => reply,
             (End::Failed, Ok(_)) => return Err(upstream(UpstreamError::default())),
-            (_, Err(ReplyFault::Upstream(error))) => return Err(upstream(error)),
+            (_, Err(ReplyFault::Upstream(error))) => return Err(StreamFaultKind::Upstream(error)),
             (_, Err(_)) => return Err(StreamFaultKind::Malformed),
         };
         if self.told.is_empty() && self.calls.is_empty() && !self.has_proof {
