@@ -1,9 +1,11 @@
 //! What a client asks, as far as routing has to know it.
 
+mod attachments;
 mod bad_request;
 mod estimate;
 mod fields;
 mod grammar;
+mod image_size;
 mod rewrite;
 
 use std::sync::OnceLock;
