@@ -2,12 +2,16 @@
 
 mod attachments;
 mod bad_request;
+mod changes;
 mod estimate;
 mod fields;
 mod grammar;
 mod image_size;
+mod needs;
+mod path;
 mod rewrite;
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -16,7 +20,8 @@ use serde_json::{Map, Value};
 pub use self::bad_request::BadRequest;
 use self::fields::FieldValue;
 use self::grammar::{Grammar, StreamPlace};
-use self::rewrite::StreamOptions;
+pub use self::needs::Needs;
+use self::path::split_path;
 use crate::scan::{self, Object, ScanError};
 use crate::{Endpoint, TokenCounter};
 
@@ -29,7 +34,6 @@ pub struct Ask {
     object: Object,
     model: String,
     is_stream: bool,
-    stream_options: Option<StreamOptions>,
     prompt_tokens: OnceLock<u32>,
 }
 
@@ -63,7 +67,7 @@ impl Ask {
             ),
             error => BadRequest::new(format!("The request body is not valid JSON: {error}.")),
         })?;
-        refuse_duplicates(grammar, &object, &body)?;
+        refuse_duplicates(grammar, &object, &body, "", grammar.routing)?;
 
         let mut ask = Self {
             endpoint,
@@ -72,7 +76,6 @@ impl Ask {
             object,
             model: String::new(),
             is_stream: path.is_stream,
-            stream_options: None,
             prompt_tokens: OnceLock::new(),
         };
         ask.model = match path.model {
@@ -86,7 +89,6 @@ impl Ask {
             }
             StreamPlace::Never => false,
         };
-        ask.stream_options = ask.read_stream_options()?;
         Ok(ask)
     }
 
@@ -110,11 +112,14 @@ impl Ask {
     ///
     /// A field of the wrong type, or no prompt.
     pub fn check(&self) -> Result<(), BadRequest> {
+        let mut instead = self.grammar.required_unless.iter();
+        let needs_all = !instead.any(|name| self.field(name).is_some());
         for (name, expected) in self.grammar.required {
-            let Some(value) = self.field(name) else {
-                return Err(BadRequest::missing(name));
-            };
-            value.check(name, *expected)?;
+            match self.field(name) {
+                Some(value) => value.check(name, *expected)?,
+                None if needs_all => return Err(BadRequest::missing(name)),
+                None => {}
+            }
         }
         for (name, expected) in self.grammar.optional {
             if let Some(value) = self.field(name) {
@@ -130,7 +135,10 @@ impl Ask {
 
     /// Whether the client itself asked for `stream_options.include_usage`.
     pub fn wants_usage(&self) -> bool {
-        self.include_usage().is_some_and(FieldValue::is_true)
+        self.grammar.has_stream_options
+            && self
+                .field("stream_options.include_usage")
+                .is_some_and(FieldValue::is_true)
     }
 
     /// The tokens to reserve, prompt and output, where `overrides` are the model's: see the module `estimate`.
@@ -153,23 +161,19 @@ impl Ask {
     /// The value at `path` (dotted); `None` if it is absent or null, which is the same to all upstreams.
     fn field(&self, path: &str) -> Option<FieldValue<'_>> {
         let (name, mut rest) = split_path(path);
-        let mut members = self.object.members.iter();
-        let member = members.find(|member| member.name(&self.body) == name.as_bytes())?;
-        let mut raw = self.body.get(member.value.clone())?;
+        let mut raw = self.grammar.member(&self.object, &self.body, name)?;
         while let Some(path) = rest {
             let name;
             (name, rest) = split_path(path);
             let object = scan::scan_object(raw, |_| false).ok()?;
-            let mut members = object.members.iter();
-            let member = members.find(|member| member.name(raw) == name.as_bytes())?;
-            raw = raw.get(member.value.clone())?;
+            raw = self.grammar.member(&object, raw, name)?;
         }
         FieldValue::new(raw)
     }
 
-    fn include_usage(&self) -> Option<FieldValue<'_>> {
-        let options = self.stream_options.as_ref()?;
-        FieldValue::new(self.body.get(options.include_usage.clone()?)?)
+    /// Where all values at `path` stand (see [`path::values`]).
+    fn values(&self, path: &str) -> Vec<Range<usize>> {
+        path::values(self.grammar, &self.object, &self.body, 0, path)
     }
 
     fn model_in_body(&self) -> Option<String> {
@@ -192,22 +196,43 @@ impl Ask {
     }
 }
 
-fn split_path(path: &str) -> (&str, Option<&str>) {
-    match path.split_once('.') {
-        Some((name, rest)) => (name, Some(rest)),
-        None => (path, None),
-    }
-}
-
 /// A field that routing reads may not come twice: this router and the upstream could each believe another one.
-fn refuse_duplicates(grammar: &Grammar, object: &Object, body: &[u8]) -> Result<(), BadRequest> {
-    let mut is_seen = vec![false; grammar.routing.len()];
+///
+/// `paths` are such fields of `object`, which stands in `raw`, and `place` is its own path with a dot behind.
+fn refuse_duplicates(
+    grammar: &Grammar,
+    object: &Object,
+    raw: &[u8],
+    place: &str,
+    paths: &[&'static str],
+) -> Result<(), BadRequest> {
+    let mut is_seen = vec![false; paths.len()];
     for member in &object.members {
-        let name = member.name(body);
-        for (field, is_seen) in grammar.routing.iter().zip(&mut is_seen) {
-            if field.as_bytes() == name && std::mem::replace(is_seen, true) {
-                return Err(BadRequest::duplicate(field));
+        let written = member.name(raw);
+        let mut inner_paths = Vec::new();
+        let mut inner_place = String::new();
+        for (path, is_seen) in paths.iter().zip(&mut is_seen) {
+            let (name, rest) = split_path(path);
+            if !grammar.calls(name, written) {
+                continue;
             }
+            match rest {
+                None if std::mem::replace(is_seen, true) => {
+                    return Err(BadRequest::duplicate(&format!("{place}{name}")));
+                }
+                None => {}
+                Some(rest) => {
+                    inner_paths.push(rest);
+                    inner_place = format!("{place}{name}.");
+                }
+            }
+        }
+        if inner_paths.is_empty() {
+            continue;
+        }
+        let inner = raw.get(member.value.clone()).unwrap_or_default();
+        if let Ok(object) = scan::scan_object(inner, |_| false) {
+            refuse_duplicates(grammar, &object, inner, &inner_place, &inner_paths)?;
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ mod tokens;
 mod usage;
 pub mod wire;
 
-pub use ask::{Ask, BadRequest, PathFacts};
+pub use ask::{Ask, BadRequest, Needs, PathFacts};
 pub use endpoint::{Endpoint, Operation};
 pub use error::{ErrorBody, ErrorType, UpstreamError};
 pub use exchange::{Answered, Exchange, Target};

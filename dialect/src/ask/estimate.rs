@@ -111,3 +111,6 @@ fn n_prompts(ask: &Ask) -> i64 {
     let prompts = serde_json::from_slice::<Vec<IgnoredAny>>(raw).unwrap_or_default();
     i64::try_from(prompts.len()).unwrap_or(i64::MAX).max(1)
 }
+
+#[cfg(test)]
+mod tests;
