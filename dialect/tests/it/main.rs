@@ -7,6 +7,7 @@
 )]
 
 mod fixtures;
+mod fuzz;
 mod replies;
 mod requests;
 mod streams;
