@@ -1,25 +1,29 @@
 //! What a client asks, as far as routing has to know it.
 
+mod attachments;
+mod bad_request;
+mod changes;
 mod estimate;
 mod fields;
 mod grammar;
+mod image_size;
 mod needs;
+mod path;
+mod rewrite;
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use shared::config::Dialect;
 
+pub use self::bad_request::BadRequest;
 use self::fields::FieldValue;
 use self::grammar::{Grammar, StreamPlace};
 pub use self::needs::Needs;
-use crate::canon::Field;
-use crate::error::{ErrorBody, ErrorType};
+use self::path::split_path;
 use crate::scan::{self, Object, ScanError};
-use crate::splice::Splice;
-use crate::{Endpoint, Operation, TokenCounter};
+use crate::{Endpoint, TokenCounter};
 
 /// A request, parsed once: its bytes, and where in them the fields are.
 #[derive(Debug)]
@@ -30,7 +34,6 @@ pub struct Ask {
     object: Object,
     model: String,
     is_stream: bool,
-    stream_options: Option<StreamOptions>,
     prompt_tokens: OnceLock<u32>,
 }
 
@@ -41,24 +44,6 @@ pub struct PathFacts {
     pub model: Option<String>,
     /// Gemini's `:streamGenerateContent`.
     pub is_stream: bool,
-}
-
-/// The object in `stream_options`.
-#[derive(Debug)]
-struct StreamOptions {
-    /// The position right after its `{`.
-    inside: usize,
-    is_empty: bool,
-    include_usage: Option<Range<usize>>,
-}
-
-/// A request that no upstream would understand, in words for its sender.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadRequest {
-    pub message: String,
-    /// The path of the field at fault.
-    pub param: Option<String>,
-    pub code: Option<&'static str>,
 }
 
 impl Ask {
@@ -82,7 +67,7 @@ impl Ask {
             ),
             error => BadRequest::new(format!("The request body is not valid JSON: {error}.")),
         })?;
-        refuse_duplicates(grammar, &object, &body)?;
+        refuse_duplicates(grammar, &object, &body, "", grammar.routing)?;
 
         let mut ask = Self {
             endpoint,
@@ -91,7 +76,6 @@ impl Ask {
             object,
             model: String::new(),
             is_stream: path.is_stream,
-            stream_options: None,
             prompt_tokens: OnceLock::new(),
         };
         ask.model = match path.model {
@@ -105,7 +89,6 @@ impl Ask {
             }
             StreamPlace::Never => false,
         };
-        ask.stream_options = ask.read_stream_options()?;
         Ok(ask)
     }
 
@@ -129,11 +112,14 @@ impl Ask {
     ///
     /// A field of the wrong type, or no prompt.
     pub fn check(&self) -> Result<(), BadRequest> {
+        let mut instead = self.grammar.required_unless.iter();
+        let needs_all = !instead.any(|name| self.field(name).is_some());
         for (name, expected) in self.grammar.required {
-            let Some(value) = self.field(name) else {
-                return Err(BadRequest::missing(name));
-            };
-            value.check(name, *expected)?;
+            match self.field(name) {
+                Some(value) => value.check(name, *expected)?,
+                None if needs_all => return Err(BadRequest::missing(name)),
+                None => {}
+            }
         }
         for (name, expected) in self.grammar.optional {
             if let Some(value) = self.field(name) {
@@ -149,7 +135,10 @@ impl Ask {
 
     /// Whether the client itself asked for `stream_options.include_usage`.
     pub fn wants_usage(&self) -> bool {
-        self.include_usage().is_some_and(FieldValue::is_true)
+        self.grammar.has_stream_options
+            && self
+                .field("stream_options.include_usage")
+                .is_some_and(FieldValue::is_true)
     }
 
     /// The tokens to reserve, prompt and output, where `overrides` are the model's: see the module `estimate`.
@@ -169,93 +158,22 @@ impl Ask {
         usize::try_from(estimate::n_choices(self, overrides)).unwrap_or(usize::MAX)
     }
 
-    /// The body for an upstream of the same dialect: the client's bytes, with another model name, the overrides in
-    /// place, and a stream's usage asked for.
-    ///
-    /// Overrides are named as OpenAI names them, and set where this dialect has them; one that is no field of chats in
-    /// general is set as it is named.
-    pub fn for_same_dialect(&self, upstream_model: &str, overrides: &Map<String, Value>) -> Bytes {
-        let mut splice = Splice::default();
-        if self.grammar.has_model && upstream_model != self.model_in_body().unwrap_or_default() {
-            self.set(&mut splice, "model", &Value::from(upstream_model));
-        }
-        let asks_usage = self.is_stream && self.grammar.has_stream_options;
-        for (name, value) in overrides {
-            let is_ours = match name.as_str() {
-                "model" | "stream" => true,
-                "stream_options" => asks_usage,
-                _ => false,
-            };
-            if !is_ours {
-                self.set(&mut splice, self.place_of(name), value);
-            }
-        }
-        if asks_usage {
-            self.ask_usage(&mut splice, overrides.get("stream_options"));
-        }
-        splice.apply(&self.body)
-    }
-
-    /// Where this dialect has the field that OpenAI calls `name`.
-    fn place_of<'a>(&self, name: &'a str) -> &'a str {
-        let dialect = self.endpoint.dialect();
-        if dialect == Dialect::OpenaiChat || self.endpoint.operation() != Operation::Chat {
-            return name;
-        }
-        Field::of_openai(name)
-            .and_then(|field| field.path(dialect))
-            .unwrap_or(name)
-    }
-
-    /// Sets the field at `path` (dotted), wherever it is; all of them, should a field that routing does not read come
-    /// twice.
-    fn set(&self, splice: &mut Splice, path: &str, value: &Value) {
-        set_in(&self.object, &self.body, 0, splice, path, value);
-    }
-
-    /// Sets `stream_options.include_usage` and keeps what else is in `stream_options`.
-    fn ask_usage(&self, splice: &mut Splice, overridden: Option<&Value>) {
-        match (overridden, &self.stream_options) {
-            (Some(options), _) => {
-                let mut options = options.as_object().cloned().unwrap_or_default();
-                options.insert("include_usage".to_owned(), Value::from(true));
-                self.set(splice, "stream_options", &Value::from(options));
-            }
-            (None, None) => {
-                let options = Map::from_iter([("include_usage".to_owned(), Value::from(true))]);
-                self.set(splice, "stream_options", &Value::from(options));
-            }
-            (None, Some(_)) if self.wants_usage() => {}
-            (None, Some(options)) => match &options.include_usage {
-                Some(span) => splice.replace(span.clone(), "true".to_owned()),
-                None => {
-                    let comma = if options.is_empty { "" } else { "," };
-                    splice.insert(options.inside, format!("\"include_usage\":true{comma}"));
-                }
-            },
-        }
-    }
-
     /// The value at `path` (dotted); `None` if it is absent or null, which is the same to all upstreams.
     fn field(&self, path: &str) -> Option<FieldValue<'_>> {
         let (name, mut rest) = split_path(path);
-        let mut members = self.object.members.iter();
-        let member = members.find(|member| member.name(&self.body) == name.as_bytes())?;
-        let mut raw = self.body.get(member.value.clone())?;
+        let mut raw = self.grammar.member(&self.object, &self.body, name)?;
         while let Some(path) = rest {
             let name;
             (name, rest) = split_path(path);
             let object = scan::scan_object(raw, |_| false).ok()?;
-            let mut members = object.members.iter();
-            let member = members.find(|member| member.name(raw) == name.as_bytes())?;
-            raw = raw.get(member.value.clone())?;
+            raw = self.grammar.member(&object, raw, name)?;
         }
         FieldValue::new(raw)
     }
 
-    fn include_usage(&self) -> Option<FieldValue<'_>> {
-        let options = self.stream_options.as_ref()?;
-        FieldValue::new(self.body.get(options.include_usage.clone()?)?)
+    /// Where all values at `path` stand (see [`path::values`]).
+    fn values(&self, path: &str) -> Vec<Range<usize>> {
+        path::values(self.grammar, &self.object, &self.body, 0, path)
     }
 
     fn model_in_body(&self) -> Option<String> {
@@ -276,149 +194,48 @@ impl Ask {
             }),
         }
     }
-
-    fn read_stream_options(&self) -> Result<Option<StreamOptions>, BadRequest> {
-        if !self.grammar.has_stream_options {
-            return Ok(None);
-        }
-        let mut members = self.object.members.iter();
-        let Some(member) = members.find(|member| member.name(&self.body) == b"stream_options")
-        else {
-            return Ok(None);
-        };
-        let start = member.value.start;
-        let raw = self.body.get(member.value.clone()).unwrap_or_default();
-        if !raw.starts_with(b"{") {
-            return Ok(None);
-        }
-        let object = scan::scan_object(raw, |_| false)
-            .map_err(|error| BadRequest::new(format!("Invalid 'stream_options': {error}.")))?;
-        let mut include_usage = None;
-        for option in &object.members {
-            if option.name(raw) != b"include_usage" {
-                continue;
-            }
-            let span = start + option.value.start..start + option.value.end;
-            if include_usage.replace(span).is_some() {
-                return Err(BadRequest::duplicate("stream_options.include_usage"));
-            }
-        }
-        Ok(Some(StreamOptions {
-            inside: start + object.inside,
-            is_empty: object.members.is_empty(),
-            include_usage,
-        }))
-    }
-}
-
-fn split_path(path: &str) -> (&str, Option<&str>) {
-    match path.split_once('.') {
-        Some((name, rest)) => (name, Some(rest)),
-        None => (path, None),
-    }
-}
-
-/// Sets `path` in `object`, which stands in `raw`; `raw` begins at `start` of the body.
-fn set_in(
-    object: &Object,
-    raw: &[u8],
-    start: usize,
-    splice: &mut Splice,
-    path: &str,
-    value: &Value,
-) {
-    let (name, rest) = split_path(path);
-    let mut is_there = false;
-    for member in &object.members {
-        if member.name(raw) != name.as_bytes() {
-            continue;
-        }
-        is_there = true;
-        let span = start + member.value.start..start + member.value.end;
-        let inner = raw.get(member.value.clone()).unwrap_or_default();
-        match rest.map(|rest| (rest, scan::scan_object(inner, |_| false))) {
-            Some((rest, Ok(object))) => set_in(&object, inner, span.start, splice, rest, value),
-            Some((rest, Err(_))) => splice.replace(span, nest(rest, value)),
-            None => splice.replace(span, value.to_string()),
-        }
-    }
-    if !is_there {
-        let comma = if object.members.is_empty() { "" } else { "," };
-        let value = match rest {
-            Some(rest) => nest(rest, value),
-            None => value.to_string(),
-        };
-        splice.insert(
-            start + object.inside,
-            format!("{}:{value}{comma}", Value::from(name)),
-        );
-    }
-}
-
-/// `a.b` and 1 → `{"a":{"b":1}}`.
-fn nest(path: &str, value: &Value) -> String {
-    path.rsplit('.').fold(value.to_string(), |inner, name| {
-        format!("{{{}:{inner}}}", Value::from(name))
-    })
 }
 
 /// A field that routing reads may not come twice: this router and the upstream could each believe another one.
-fn refuse_duplicates(grammar: &Grammar, object: &Object, body: &[u8]) -> Result<(), BadRequest> {
-    let mut is_seen = vec![false; grammar.routing.len()];
+///
+/// `paths` are such fields of `object`, which stands in `raw`, and `place` is its own path with a dot behind.
+fn refuse_duplicates(
+    grammar: &Grammar,
+    object: &Object,
+    raw: &[u8],
+    place: &str,
+    paths: &[&'static str],
+) -> Result<(), BadRequest> {
+    let mut is_seen = vec![false; paths.len()];
     for member in &object.members {
-        let name = member.name(body);
-        for (field, is_seen) in grammar.routing.iter().zip(&mut is_seen) {
-            if field.as_bytes() == name && std::mem::replace(is_seen, true) {
-                return Err(BadRequest::duplicate(field));
+        let written = member.name(raw);
+        let mut inner_paths = Vec::new();
+        let mut inner_place = String::new();
+        for (path, is_seen) in paths.iter().zip(&mut is_seen) {
+            let (name, rest) = split_path(path);
+            if !grammar.calls(name, written) {
+                continue;
             }
+            match rest {
+                None if std::mem::replace(is_seen, true) => {
+                    return Err(BadRequest::duplicate(&format!("{place}{name}")));
+                }
+                None => {}
+                Some(rest) => {
+                    inner_paths.push(rest);
+                    inner_place = format!("{place}{name}.");
+                }
+            }
+        }
+        if inner_paths.is_empty() {
+            continue;
+        }
+        let inner = raw.get(member.value.clone()).unwrap_or_default();
+        if let Ok(object) = scan::scan_object(inner, |_| false) {
+            refuse_duplicates(grammar, &object, inner, &inner_place, &inner_paths)?;
         }
     }
     Ok(())
-}
-
-impl BadRequest {
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            param: None,
-            code: None,
-        }
-    }
-
-    /// A field with a value that cannot be; `expected` ends the sentence "expected …".
-    pub fn invalid(field: &str, expected: &str) -> Self {
-        Self {
-            message: format!("Invalid '{field}': expected {expected}."),
-            param: Some(field.to_owned()),
-            code: Some("invalid_value"),
-        }
-    }
-
-    pub fn missing(field: &str) -> Self {
-        Self {
-            message: format!("Missing required parameter: '{field}'."),
-            param: Some(field.to_owned()),
-            code: Some("missing_required_parameter"),
-        }
-    }
-
-    pub fn duplicate(field: &str) -> Self {
-        Self {
-            message: format!("Duplicate parameter: '{field}' may be given only once."),
-            param: Some(field.to_owned()),
-            code: Some("duplicate_parameter"),
-        }
-    }
-
-    /// As the body of a 400.
-    pub fn body(&self) -> ErrorBody<'_> {
-        ErrorBody {
-            message: &self.message,
-            kind: ErrorType::InvalidRequest,
-            param: self.param.as_deref(),
-            code: self.code,
-        }
-    }
 }
 
 #[cfg(test)]

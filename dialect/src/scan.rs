@@ -3,9 +3,15 @@
 //! Requests and replies go through as bytes, so nothing here builds a tree. What the scanner takes is what
 //! `serde_json` takes (a property test compares them), nesting limit included.
 
+mod reading;
+mod text;
+
 use std::ops::Range;
 
 use thiserror::Error;
+
+use self::reading::{Clues, Reading};
+pub(crate) use self::text::{Attachment, AttachmentKind, Text};
 
 /// Arrays and objects within one another; `serde_json` stops at the same depth.
 const DEPTH_MAX: usize = 127;
@@ -13,10 +19,6 @@ const DEPTH_MAX: usize = 127;
 /// Members of the outermost object. Real requests have some twenty; the bound keeps a hostile one from
 /// costing many times its own size in memory.
 const MEMBERS_MAX: usize = 1024;
-
-/// Text is remembered piece by piece up to here; beyond it only its length is kept, since it is no longer
-/// tokenized (see `tokens`).
-const TEXT_BYTES_MAX: usize = crate::tokens::TOKENIZED_BYTES_MAX;
 
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum ScanError {
@@ -52,19 +54,6 @@ enum Name {
     Escaped(String),
 }
 
-/// What a language model reads in the members that hold text.
-#[derive(Debug, Default)]
-pub(crate) struct Text {
-    /// String values, without their quotes, as they are written.
-    pub strings: Vec<Range<usize>>,
-    /// Length of all of them, also of those not in `strings`.
-    pub n_bytes: usize,
-    /// Numbers standing for text: token ids in a prompt.
-    pub n_numbers: usize,
-    /// Images, sounds and files, whatever their size in bytes.
-    pub n_attachments: usize,
-}
-
 impl Member {
     /// Its name in `body`, the document that was scanned.
     pub(crate) fn name<'a>(&'a self, body: &'a [u8]) -> &'a [u8] {
@@ -95,11 +84,38 @@ pub(crate) fn scan_object(body: &[u8], holds_text: fn(&[u8]) -> bool) -> Result<
     if scanner.at < body.len() {
         return Err(scanner.syntax("the end"));
     }
+    scanner.text.settle_the_rest();
     Ok(Object {
         inside,
         members,
         text: scanner.text,
     })
+}
+
+/// Where the elements of `raw` stand in it; none if it is no array.
+pub(crate) fn elements(raw: &[u8]) -> Vec<Range<usize>> {
+    let mut scanner = Scanner {
+        body: raw,
+        at: 0,
+        depth: 0,
+        text: Text::default(),
+    };
+    let mut elements = Vec::new();
+    if scanner.take(b'[') {
+        scanner.skip_whitespace();
+        // What is no JSON ends the list; callers have scanned it before.
+        while !scanner.take(b']') {
+            let start = scanner.at;
+            if scanner.value(Reading::Nothing).is_err() {
+                break;
+            }
+            elements.push(start..scanner.at);
+            if scanner.goes_on(b']', "`,` or `]`") != Ok(true) {
+                break;
+            }
+        }
+    }
+    elements
 }
 
 /// The string written as `raw` (without its quotes), its escapes resolved; `None` if it has half a surrogate pair.
@@ -116,31 +132,6 @@ struct Scanner<'a> {
     at: usize,
     depth: usize,
     text: Text,
-}
-
-/// What the strings of a value are to its reader.
-#[derive(Clone, Copy)]
-enum Reading {
-    Text,
-    Attachment,
-    /// Roles, types and ids; and everything outside the members that hold text.
-    Nothing,
-}
-
-impl Reading {
-    /// How the value of member `name` is read inside a value that is read as `self`.
-    fn of_member(self, name: &[u8]) -> Self {
-        match (self, name) {
-            (Self::Nothing, _) => Self::Nothing,
-            (_, b"url" | b"image_url" | b"data" | b"file_data") => Self::Attachment,
-            (
-                _,
-                b"role" | b"type" | b"id" | b"tool_call_id" | b"file_id" | b"format" | b"detail"
-                | b"filename" | b"finish_reason" | b"logprobs" | b"index",
-            ) => Self::Nothing,
-            (Self::Text | Self::Attachment, _) => Self::Text,
-        }
-    }
 }
 
 impl Scanner<'_> {
@@ -162,12 +153,18 @@ impl Scanner<'_> {
                 None => Name::Plain(name),
             };
             let mut member = Member { name, value: 0..0 };
-            let reading = match holds_text(member.name(self.body)) {
-                true => Reading::Text,
+            let name = member.name(self.body);
+            let reading = match holds_text(name) {
+                true => Reading::of_outermost(name),
                 false => Reading::Nothing,
             };
+            let mark = self.text.mark();
             let start = self.at;
             self.value(reading)?;
+            if reading != Reading::Nothing {
+                let verdict = || reading::verdict_of_member(member.name(self.body));
+                self.text.settle(mark, verdict);
+            }
             member.value = start..self.at;
             members.push(member);
             if !self.goes_on(b'}', "`,` or `}`")? {
@@ -180,13 +177,23 @@ impl Scanner<'_> {
         match self.peek() {
             Some(b'"') => {
                 let span = self.string()?;
-                self.note(reading, span);
+                match reading {
+                    Reading::Text | Reading::Verbatim => self.text.note(span),
+                    Reading::Attachment => self.text.note_attachment(self.body, span),
+                    Reading::Clue(_) | Reading::Nothing => {}
+                }
+                Ok(())
+            }
+            Some(b'{' | b'[') if reading == Reading::Verbatim => {
+                let start = self.at;
+                self.value(Reading::Nothing)?;
+                self.text.note(start..self.at);
                 Ok(())
             }
             Some(b'{') => self.nested(|scanner| scanner.object(reading)),
             Some(b'[') => self.nested(|scanner| scanner.array(reading)),
             Some(b'-' | b'0'..=b'9') => {
-                if matches!(reading, Reading::Text) {
+                if reading == Reading::Text {
                     self.text.n_numbers += 1;
                 }
                 self.number()
@@ -218,10 +225,39 @@ impl Scanner<'_> {
         if self.take(b'}') {
             return Ok(());
         }
+        if reading == Reading::Nothing {
+            return self.unread_object();
+        }
+        let outside = self.text.mark();
+        let mut clues = Clues::default();
         loop {
             let name = self.name()?;
             let name = self.body.get(name).unwrap_or_default();
-            self.value(reading.of_member(name))?;
+            let mark = self.text.mark();
+            let reading = reading.of_member(name);
+            let start = self.at;
+            self.value(reading)?;
+            match reading {
+                Reading::Clue(clue) => {
+                    clues.note(clue, self.body.get(start..self.at).unwrap_or_default());
+                }
+                _ => self.text.settle(mark, || reading::verdict_of_member(name)),
+            }
+            if !self.goes_on(b'}', "`,` or `}`")? {
+                break;
+            }
+        }
+        self.text.settle(outside, || clues.verdict());
+        if clues.is_low_detail {
+            self.text.lower_detail(outside);
+        }
+        Ok(())
+    }
+
+    fn unread_object(&mut self) -> Result<(), ScanError> {
+        loop {
+            self.name()?;
+            self.value(Reading::Nothing)?;
             if !self.goes_on(b'}', "`,` or `}`")? {
                 return Ok(());
             }
@@ -355,19 +391,6 @@ impl Scanner<'_> {
         }
         self.at += literal.len();
         Ok(())
-    }
-
-    fn note(&mut self, reading: Reading, span: Range<usize>) {
-        match reading {
-            Reading::Text => {
-                self.text.n_bytes += span.len();
-                if !span.is_empty() && self.text.n_bytes <= TEXT_BYTES_MAX {
-                    self.text.strings.push(span);
-                }
-            }
-            Reading::Attachment => self.text.n_attachments += 1,
-            Reading::Nothing => {}
-        }
     }
 
     fn skip_whitespace(&mut self) {

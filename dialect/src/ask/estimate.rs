@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use shared::units::clamp_tokens;
 
-use super::{Ask, FieldValue};
+use super::{Ask, FieldValue, attachments};
 use crate::tokens::{TOKENIZED_BYTES_MAX, clamp_length, estimate_tokens};
 use crate::{Endpoint, Operation, TokenCounter};
 
@@ -14,9 +14,6 @@ const OUTPUT_TOKENS_DEFAULT: i64 = 1024;
 /// What a chat costs beside its text: role and delimiters of each message, and the beginning of the answer.
 const TOKENS_PER_MESSAGE: u32 = 4;
 const TOKENS_PER_CHAT: u32 = 3;
-
-/// An image of 1024 × 1024 at high detail, by OpenAI's published rule. The bytes of an attachment say nothing.
-const TOKENS_PER_ATTACHMENT: u32 = 765;
 
 /// Prompt + answers × (the output limit | 1024).
 pub(super) fn tokens(ask: &Ask, tokens: &TokenCounter, overrides: &Map<String, Value>) -> u32 {
@@ -54,8 +51,8 @@ pub(super) fn prompt_tokens(ask: &Ask, tokens: &TokenCounter) -> u32 {
         true => estimate_tokens(text.n_bytes),
         false => count_strings(ask, tokens),
     });
-    let n_attachments = clamp_length(text.n_attachments);
-    total = total.saturating_add(n_attachments.saturating_mul(TOKENS_PER_ATTACHMENT));
+    let dialect = ask.endpoint.dialect();
+    total = total.saturating_add(attachments::tokens(dialect, text, &ask.body));
     if ask.endpoint.operation() == Operation::Chat {
         total = total
             .saturating_add(n_strings.saturating_mul(TOKENS_PER_MESSAGE))
@@ -114,3 +111,6 @@ fn n_prompts(ask: &Ask) -> i64 {
     let prompts = serde_json::from_slice::<Vec<IgnoredAny>>(raw).unwrap_or_default();
     i64::try_from(prompts.len()).unwrap_or(i64::MAX).max(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,9 +37,13 @@ impl<'a> FieldValue<'a> {
         scan::unescape(inner)
     }
 
-    /// The whole number, held in range.
+    /// The whole number, held in range; also one written as a decimal, as languages without integers write it.
     pub(super) fn integer(self) -> Option<i64> {
         let text = std::str::from_utf8(self.0).ok()?;
+        let text = match text.split_once('.') {
+            Some((whole, zeros)) if zeros.bytes().all(|byte| byte == b'0') => whole,
+            _ => text,
+        };
         let digits = text.strip_prefix('-').unwrap_or(text);
         let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let out_of_range = match text.starts_with('-') {

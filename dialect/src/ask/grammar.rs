@@ -1,7 +1,13 @@
 //! Where each endpoint's requests have what routing reads.
 
+mod anthropic;
+mod gemini;
+mod ollama;
+mod openai;
+
 use super::fields::FieldType;
 use crate::Endpoint;
+use crate::scan::Object;
 
 /// One endpoint's fields; paths are dotted.
 #[derive(Debug)]
@@ -10,10 +16,16 @@ pub(super) struct Grammar {
     pub(super) holds_text: fn(&[u8]) -> bool,
     /// Whether `model` is a field of the body, and not only a part of the path.
     pub(super) has_model: bool,
+    /// Fields that repeat the path's model as `models/…`; `[]` stands for all elements of an array.
+    pub(super) resource_models: &'static [&'static str],
+    /// Whether each field may be written in `snake_case` too, as Google's servers take them.
+    pub(super) takes_snake_case: bool,
     pub(super) stream: StreamPlace,
     /// Whether a stream's usage has to be asked for.
     pub(super) has_stream_options: bool,
     pub(super) required: &'static [(&'static str, FieldType)],
+    /// Fields beside any of which nothing is required: the upstream has the prompt already.
+    pub(super) required_unless: &'static [&'static str],
     pub(super) optional: &'static [(&'static str, FieldType)],
     /// Limits of the output, the first that is set counting.
     pub(super) output_limits: &'static [&'static str],
@@ -21,7 +33,11 @@ pub(super) struct Grammar {
     pub(super) counts: &'static [&'static str],
     /// Fields whose JSON is part of the prompt.
     pub(super) schemas: &'static [&'static str],
-    /// Fields that may come only once.
+    /// Lists of what the model may call; `[]` stands for all elements of an array.
+    pub(super) tools: &'static [&'static str],
+    /// What says that the answer must follow a JSON schema.
+    pub(super) answer_schemas: &'static [(&'static str, Sign)],
+    /// Fields that may come only once. (A test sees to it that all of the above are among them.)
     pub(super) routing: &'static [&'static str],
 }
 
@@ -32,249 +48,87 @@ pub(super) enum StreamPlace {
     Never,
 }
 
+/// What a field's value must be to say something.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sign {
+    Text(&'static str),
+    Object,
+}
+
 const NOTHING: Grammar = Grammar {
     holds_text: |_| false,
     has_model: true,
+    resource_models: &[],
+    takes_snake_case: false,
     stream: StreamPlace::Never,
     has_stream_options: false,
     required: &[],
+    required_unless: &[],
     optional: &[],
     output_limits: &[],
     counts: &[],
     schemas: &[],
+    tools: &[],
+    answer_schemas: &[],
     routing: &["model"],
-};
-
-const OPENAI_STREAM: StreamPlace = StreamPlace::Body { default: false };
-
-const OPENAI_OPTIONAL: &[(&str, FieldType)] = &[
-    ("stream", FieldType::Boolean),
-    ("stream_options", FieldType::Object),
-    ("stream_options.include_usage", FieldType::Boolean),
-    ("max_tokens", FieldType::Integer),
-    ("max_completion_tokens", FieldType::Integer),
-    ("n", FieldType::PositiveInteger),
-    ("best_of", FieldType::PositiveInteger),
-];
-
-const CHAT_COMPLETIONS: Grammar = Grammar {
-    holds_text: |name| name == b"messages",
-    stream: OPENAI_STREAM,
-    has_stream_options: true,
-    required: &[("messages", FieldType::Array)],
-    optional: OPENAI_OPTIONAL,
-    output_limits: &["max_completion_tokens", "max_tokens"],
-    counts: &["n"],
-    schemas: &["tools", "functions", "response_format"],
-    routing: &[
-        "model",
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "n",
-        "best_of",
-        "messages",
-        "tools",
-        "functions",
-        "response_format",
-    ],
-    ..NOTHING
-};
-
-const COMPLETIONS: Grammar = Grammar {
-    holds_text: |name| name == b"prompt",
-    required: &[("prompt", FieldType::StringOrArray)],
-    counts: &["n", "best_of"],
-    schemas: &[],
-    routing: &[
-        "model",
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "n",
-        "best_of",
-        "prompt",
-    ],
-    ..CHAT_COMPLETIONS
-};
-
-const EMBEDDINGS: Grammar = Grammar {
-    holds_text: |name| name == b"input",
-    required: &[("input", FieldType::StringOrArray)],
-    routing: &["model", "input"],
-    ..NOTHING
-};
-
-const RESPONSES: Grammar = Grammar {
-    holds_text: |name| matches!(name, b"input" | b"instructions"),
-    stream: OPENAI_STREAM,
-    required: &[("input", FieldType::StringOrArray)],
-    optional: &[
-        ("stream", FieldType::Boolean),
-        ("instructions", FieldType::StringOrArray),
-        ("max_output_tokens", FieldType::Integer),
-    ],
-    output_limits: &["max_output_tokens"],
-    schemas: &["tools", "text"],
-    routing: &[
-        "model",
-        "stream",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "tools",
-        "text",
-    ],
-    ..NOTHING
-};
-
-/// `prompt` or `input` is read by a model; the answers are counted as requests.
-const MEDIA: Grammar = Grammar {
-    holds_text: |name| matches!(name, b"prompt" | b"input"),
-    stream: OPENAI_STREAM,
-    counts: &[],
-    routing: &["model", "stream", "prompt", "input"],
-    ..NOTHING
-};
-
-const MODERATIONS: Grammar = Grammar {
-    stream: StreamPlace::Never,
-    required: &[],
-    ..MEDIA
-};
-
-const MESSAGES: Grammar = Grammar {
-    holds_text: |name| matches!(name, b"messages" | b"system"),
-    stream: OPENAI_STREAM,
-    required: &[
-        ("messages", FieldType::Array),
-        ("max_tokens", FieldType::PositiveInteger),
-    ],
-    optional: &[
-        ("stream", FieldType::Boolean),
-        ("system", FieldType::StringOrArray),
-    ],
-    output_limits: &["max_tokens"],
-    schemas: &["tools", "output_config"],
-    routing: &[
-        "model",
-        "stream",
-        "messages",
-        "system",
-        "max_tokens",
-        "tools",
-        "output_config",
-    ],
-    ..NOTHING
-};
-
-const COUNT_MESSAGE_TOKENS: Grammar = Grammar {
-    stream: StreamPlace::Never,
-    required: &[("messages", FieldType::Array)],
-    output_limits: &[],
-    ..MESSAGES
-};
-
-const GENERATE_CONTENT: Grammar = Grammar {
-    holds_text: |name| {
-        matches!(
-            name,
-            b"contents" | b"systemInstruction" | b"system_instruction"
-        )
-    },
-    has_model: false,
-    stream: StreamPlace::Path,
-    required: &[("contents", FieldType::Array)],
-    optional: &[("generationConfig", FieldType::Object)],
-    output_limits: &[
-        "generationConfig.maxOutputTokens",
-        "generation_config.max_output_tokens",
-    ],
-    counts: &[
-        "generationConfig.candidateCount",
-        "generation_config.candidate_count",
-    ],
-    schemas: &["tools"],
-    routing: &["contents", "systemInstruction", "generationConfig", "tools"],
-    ..NOTHING
-};
-
-const COUNT_CONTENT_TOKENS: Grammar = Grammar {
-    holds_text: |name| matches!(name, b"contents" | b"generateContentRequest"),
-    stream: StreamPlace::Never,
-    required: &[],
-    optional: &[],
-    output_limits: &[],
-    counts: &[],
-    ..GENERATE_CONTENT
-};
-
-const EMBED_CONTENT: Grammar = Grammar {
-    holds_text: |name| matches!(name, b"content" | b"requests"),
-    has_model: false,
-    routing: &["content", "requests"],
-    ..NOTHING
-};
-
-const OLLAMA_CHAT: Grammar = Grammar {
-    holds_text: |name| name == b"messages",
-    stream: StreamPlace::Body { default: true },
-    required: &[],
-    optional: &[
-        ("stream", FieldType::Boolean),
-        ("messages", FieldType::Array),
-        ("options", FieldType::Object),
-    ],
-    output_limits: &["options.num_predict"],
-    schemas: &["tools", "format"],
-    routing: &["model", "stream", "messages", "options", "tools", "format"],
-    ..NOTHING
-};
-
-const OLLAMA_GENERATE: Grammar = Grammar {
-    holds_text: |name| matches!(name, b"prompt" | b"system" | b"images" | b"suffix"),
-    optional: &[
-        ("stream", FieldType::Boolean),
-        ("prompt", FieldType::String),
-        ("options", FieldType::Object),
-    ],
-    schemas: &["format"],
-    routing: &["model", "stream", "prompt", "system", "options", "format"],
-    ..OLLAMA_CHAT
-};
-
-const OLLAMA_EMBED: Grammar = Grammar {
-    holds_text: |name| matches!(name, b"input" | b"prompt"),
-    routing: &["model", "input", "prompt"],
-    ..NOTHING
 };
 
 impl Grammar {
     pub(super) fn of(endpoint: Endpoint) -> &'static Self {
         match endpoint {
-            Endpoint::ChatCompletions => &CHAT_COMPLETIONS,
-            Endpoint::Completions => &COMPLETIONS,
-            Endpoint::Embeddings => &EMBEDDINGS,
-            Endpoint::Responses => &RESPONSES,
-            Endpoint::Moderations => &MODERATIONS,
+            Endpoint::ChatCompletions => &openai::CHAT_COMPLETIONS,
+            Endpoint::Completions => &openai::COMPLETIONS,
+            Endpoint::Embeddings => &openai::EMBEDDINGS,
+            Endpoint::Responses => &openai::RESPONSES,
+            Endpoint::Moderations => &openai::MODERATIONS,
             Endpoint::ImageGenerations
             | Endpoint::ImageEdits
             | Endpoint::ImageVariations
             | Endpoint::Speech
             | Endpoint::Transcriptions
-            | Endpoint::Translations => &MEDIA,
-            Endpoint::Messages => &MESSAGES,
-            Endpoint::CountMessageTokens => &COUNT_MESSAGE_TOKENS,
-            Endpoint::GenerateContent => &GENERATE_CONTENT,
-            Endpoint::CountContentTokens => &COUNT_CONTENT_TOKENS,
-            Endpoint::EmbedContent | Endpoint::BatchEmbedContents => &EMBED_CONTENT,
-            Endpoint::OllamaChat => &OLLAMA_CHAT,
-            Endpoint::OllamaGenerate => &OLLAMA_GENERATE,
-            Endpoint::OllamaEmbed | Endpoint::OllamaEmbeddings => &OLLAMA_EMBED,
+            | Endpoint::Translations => &openai::MEDIA,
+            Endpoint::Messages => &anthropic::MESSAGES,
+            Endpoint::CountMessageTokens => &anthropic::COUNT_MESSAGE_TOKENS,
+            Endpoint::GenerateContent => &gemini::GENERATE_CONTENT,
+            Endpoint::CountContentTokens => &gemini::COUNT_CONTENT_TOKENS,
+            Endpoint::EmbedContent => &gemini::EMBED_CONTENT,
+            Endpoint::BatchEmbedContents => &gemini::BATCH_EMBED_CONTENTS,
+            Endpoint::OllamaChat => &ollama::OLLAMA_CHAT,
+            Endpoint::OllamaGenerate => &ollama::OLLAMA_GENERATE,
+            Endpoint::OllamaEmbed => &ollama::OLLAMA_EMBED,
+            Endpoint::OllamaEmbeddings => &ollama::OLLAMA_EMBEDDINGS,
             // No client speaks it.
             Endpoint::Converse => &NOTHING,
         }
     }
+
+    /// Whether a request may write the field `name` as `written`.
+    pub(super) fn calls(&self, name: &str, written: &[u8]) -> bool {
+        written == name.as_bytes() || (self.takes_snake_case && is_snake_case_of(written, name))
+    }
+
+    /// The value of the field `name` in `object`, which stands in `raw`.
+    pub(super) fn member<'a>(
+        &self,
+        object: &Object,
+        raw: &'a [u8],
+        name: &str,
+    ) -> Option<&'a [u8]> {
+        let mut members = object.members.iter();
+        let member = members.find(|member| self.calls(name, member.name(raw)))?;
+        raw.get(member.value.clone())
+    }
 }
+
+/// `max_output_tokens` is `maxOutputTokens`.
+fn is_snake_case_of(written: &[u8], name: &str) -> bool {
+    let mut written = written.iter();
+    let is_same = name.bytes().all(|byte| match byte.is_ascii_uppercase() {
+        true => written.next() == Some(&b'_') && written.next() == Some(&byte.to_ascii_lowercase()),
+        false => written.next() == Some(&byte),
+    });
+    is_same && written.next().is_none()
+}
+
+#[cfg(test)]
+mod tests;

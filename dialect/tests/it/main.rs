@@ -8,6 +8,7 @@
 
 mod aws_messages;
 mod fixtures;
+mod fuzz;
 mod replies;
 mod requests;
 mod streams;

@@ -12,7 +12,7 @@ use crate::fixtures::{CLIENTS, cases, facts};
 
 /// All that a stream came to.
 #[derive(Debug, PartialEq)]
-struct Relayed {
+pub(crate) struct Relayed {
     output: Vec<u8>,
     fault: Option<StreamFaultKind>,
     usage: Option<Usage>,
@@ -21,7 +21,10 @@ struct Relayed {
     n_tokens: u32,
 }
 
-fn relay<'a>(mut relay: StreamRelay, pieces: impl IntoIterator<Item = &'a [u8]>) -> Relayed {
+pub(crate) fn relay<'a>(
+    mut relay: StreamRelay,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Relayed {
     let mut output = Vec::new();
     let mut fault = None;
     for piece in pieces {
@@ -61,7 +64,7 @@ fn relay<'a>(mut relay: StreamRelay, pieces: impl IntoIterator<Item = &'a [u8]>)
     }
 }
 
-fn translation(dialect: Dialect, endpoint: Endpoint) -> StreamRelay {
+pub(crate) fn translation(dialect: Dialect, endpoint: Endpoint) -> StreamRelay {
     StreamRelay::translate(
         wire::framing(dialect, StreamVariant::Usual),
         wire::reader(dialect),
@@ -71,7 +74,7 @@ fn translation(dialect: Dialect, endpoint: Endpoint) -> StreamRelay {
 }
 
 /// The dialect to itself, byte for byte.
-fn observation(dialect: Dialect) -> StreamRelay {
+pub(crate) fn observation(dialect: Dialect) -> StreamRelay {
     StreamRelay::observe(
         wire::framing(dialect, StreamVariant::Usual),
         wire::reader(dialect),

@@ -1,0 +1,71 @@
+//! The client's bytes for an upstream of its own dialect, with what the router changes in them.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use shared::config::Dialect;
+
+use super::Ask;
+use super::changes::Changes;
+use crate::Operation;
+use crate::canon::Field;
+use crate::splice::Splice;
+
+impl Ask {
+    /// The body for an upstream of the same dialect: the client's bytes, with another model name, the overrides in
+    /// place, and a stream's usage asked for.
+    ///
+    /// Overrides are named as OpenAI names them, and set where this dialect has them; one that is no field of chats in
+    /// general is set as it is named.
+    pub fn for_same_dialect(&self, upstream_model: &str, overrides: &Map<String, Value>) -> Bytes {
+        let mut changes = Changes::default();
+        let asks_usage = self.is_stream && self.grammar.has_stream_options;
+        for (name, value) in overrides {
+            let is_ours = match name.as_str() {
+                "model" | "stream" => true,
+                "stream_options" => asks_usage && !value.is_object(),
+                _ => false,
+            };
+            if !is_ours {
+                changes.set(self.place_of(name), value.clone());
+            }
+        }
+        if asks_usage && (overrides.contains_key("stream_options") || !self.wants_usage()) {
+            changes.set("stream_options.include_usage", Value::from(true));
+        }
+        if self.grammar.has_model && upstream_model != self.model_in_body().unwrap_or_default() {
+            changes.set("model", Value::from(upstream_model));
+        }
+        let mut splice = Splice::default();
+        changes.apply(self.grammar, &self.object, &self.body, 0, &mut splice);
+        self.set_resource_models(&mut splice, upstream_model);
+        splice.apply(&self.body)
+    }
+
+    /// Where this dialect has the field that OpenAI calls `name`.
+    pub(super) fn place_of<'a>(&self, name: &'a str) -> &'a str {
+        let dialect = self.endpoint.dialect();
+        if dialect == Dialect::OpenaiChat || self.endpoint.operation() != Operation::Chat {
+            return name;
+        }
+        Field::of_openai(name)
+            .and_then(|field| field.path(dialect))
+            .unwrap_or(name)
+    }
+
+    /// Puts the upstream's name for the model where the request repeats the path's, which Google's servers compare.
+    fn set_resource_models(&self, splice: &mut Splice, upstream_model: &str) {
+        let name = match upstream_model.contains('/') {
+            true => upstream_model.to_owned(),
+            false => format!("models/{upstream_model}"),
+        };
+        let name = Value::from(name).to_string();
+        for path in self.grammar.resource_models {
+            for span in self.values(path) {
+                splice.replace(span, name.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::{Ask, Endpoint, PathFacts};
+
+#[track_caller]
+fn check(endpoint: Endpoint, body: &str, forced: Value, expected: &str) {
+    let path = PathFacts {
+        model: (!body.contains("\"model\":\"m\"")).then(|| "m".to_owned()),
+        is_stream: false,
+    };
+    let ask = Ask::parse(endpoint, path, Bytes::copy_from_slice(body.as_bytes())).unwrap();
+    let Value::Object(forced) = forced else {
+        panic!("an object")
+    };
+
+    let sent = ask.for_same_dialect("up", &forced);
+
+    assert_eq!(sent, expected, "{} {forced:?}", endpoint.name());
+    serde_json::from_slice::<Value>(&sent).unwrap();
+}
+
+#[test]
+fn an_override_is_set_where_its_dialect_has_it() {
+    let forced = || json!({"temperature": 0.5, "max_tokens": 9});
+    check(
+        Endpoint::ChatCompletions,
+        r#"{"model":"m"}"#,
+        forced(),
+        r#"{"temperature":0.5,"max_tokens":9,"model":"up"}"#,
+    );
+    check(
+        Endpoint::Responses,
+        r#"{"model":"m","max_output_tokens":1}"#,
+        forced(),
+        r#"{"temperature":0.5,"model":"up","max_output_tokens":9}"#,
+    );
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m","max_tokens":1}"#,
+        forced(),
+        r#"{"temperature":0.5,"model":"up","max_tokens":9}"#,
+    );
+    check(
+        Endpoint::GenerateContent,
+        r#"{"generationConfig":{"temperature":1, "topP":1}}"#,
+        forced(),
+        r#"{"generationConfig":{"maxOutputTokens":9,"temperature":0.5, "topP":1}}"#,
+    );
+    check(
+        Endpoint::OllamaChat,
+        r#"{"model":"m","options":{"num_predict":1,"temperature":1}}"#,
+        forced(),
+        r#"{"model":"up","options":{"num_predict":9,"temperature":0.5}}"#,
+    );
+}
+
+#[test]
+fn the_object_around_an_override_is_made_where_it_lacks() {
+    let gemini = |body: &str, expected: &str| {
+        check(
+            Endpoint::GenerateContent,
+            body,
+            json!({"temperature": 0.5}),
+            expected,
+        );
+    };
+
+    gemini(r#"{}"#, r#"{"generationConfig":{"temperature":0.5}}"#);
+    gemini(
+        r#"{"contents":[]}"#,
+        r#"{"generationConfig":{"temperature":0.5},"contents":[]}"#,
+    );
+    gemini(
+        r#"{"generationConfig": { } }"#,
+        r#"{"generationConfig": {"temperature":0.5 } }"#,
+    );
+    for wrong in ["null", "7", "\"x\"", "[1]"] {
+        let body = format!("{{\"generationConfig\":{wrong}}}");
+        gemini(&body, r#"{"generationConfig":{"temperature":0.5}}"#);
+    }
+    check(
+        Endpoint::OllamaGenerate,
+        r#"{"model":"m","options":null}"#,
+        json!({"max_tokens": 9}),
+        r#"{"model":"up","options":{"num_predict":9}}"#,
+    );
+}
+
+#[test]
+fn two_overrides_share_the_object_that_is_made_for_them() {
+    check(
+        Endpoint::GenerateContent,
+        r#"{"contents":[]}"#,
+        json!({"temperature": 0.5, "max_tokens": 9}),
+        r#"{"generationConfig":{"temperature":0.5,"maxOutputTokens":9},"contents":[]}"#,
+    );
+    check(
+        Endpoint::OllamaChat,
+        r#"{"model":"m","options":7}"#,
+        json!({"temperature": 0.5, "max_tokens": 9}),
+        r#"{"model":"up","options":{"temperature":0.5,"num_predict":9}}"#,
+    );
+}
+
+#[test]
+fn two_overrides_are_two_fields_of_an_object_that_was_empty() {
+    check(
+        Endpoint::GenerateContent,
+        r#"{}"#,
+        json!({"labels": 1, "temperature": 0.5}),
+        r#"{"labels":1,"generationConfig":{"temperature":0.5}}"#,
+    );
+    check(
+        Endpoint::OllamaChat,
+        r#"{"model":"m","options":{}}"#,
+        json!({"temperature": 0.5, "max_tokens": 9}),
+        r#"{"model":"up","options":{"temperature":0.5,"num_predict":9}}"#,
+    );
+}
+
+#[test]
+fn an_override_of_a_whole_object_and_of_a_field_in_it_both_count() {
+    check(
+        Endpoint::GenerateContent,
+        r#"{"generationConfig":{"topP":1}}"#,
+        json!({"generationConfig": {"topK": 2}, "temperature": 0.5}),
+        r#"{"generationConfig":{"topK":2,"temperature":0.5}}"#,
+    );
+    check(
+        Endpoint::OllamaChat,
+        r#"{"model":"m"}"#,
+        json!({"max_tokens": 9, "max_completion_tokens": 7}),
+        r#"{"options":{"num_predict":7},"model":"up"}"#,
+    );
+}
+
+#[test]
+fn an_override_goes_into_the_spelling_that_the_client_chose() {
+    check(
+        Endpoint::GenerateContent,
+        r#"{"generation_config":{"max_output_tokens":1}}"#,
+        json!({"max_tokens": 9, "temperature": 0.5}),
+        r#"{"generation_config":{"temperature":0.5,"max_output_tokens":9}}"#,
+    );
+}
+
+#[test]
+fn what_no_dialect_shares_is_set_as_it_is_named() {
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m"}"#,
+        json!({"service_tier": "standard_only"}),
+        r#"{"service_tier":"standard_only","model":"up"}"#,
+    );
+    check(
+        Endpoint::Embeddings,
+        r#"{"model":"m","input":""}"#,
+        json!({"dimensions": 8}),
+        r#"{"dimensions":8,"model":"up","input":""}"#,
+    );
+}
+
+#[test]
+fn google_reads_the_upstreams_model_wherever_the_request_repeats_it() {
+    check(
+        Endpoint::BatchEmbedContents,
+        r#"{"requests":[{"model":"models/m1","content":{"parts":[{"text":"model"}]}},{"content":{}},{"model":"m1"}]}"#,
+        json!({}),
+        r#"{"requests":[{"model":"models/up","content":{"parts":[{"text":"model"}]}},{"content":{}},{"model":"models/up"}]}"#,
+    );
+    check(
+        Endpoint::EmbedContent,
+        r#"{"model":"models/m1","content":{}}"#,
+        json!({}),
+        r#"{"model":"models/up","content":{}}"#,
+    );
+    check(
+        Endpoint::CountContentTokens,
+        r#"{"generateContentRequest":{"model":"models/m1","contents":[{"model":1}]}}"#,
+        json!({}),
+        r#"{"generateContentRequest":{"model":"models/up","contents":[{"model":1}]}}"#,
+    );
+    check(
+        Endpoint::GenerateContent,
+        r#"{"contents":[]}"#,
+        json!({}),
+        r#"{"contents":[]}"#,
+    );
+}
