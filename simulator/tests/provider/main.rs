@@ -8,8 +8,10 @@
 mod harness;
 
 mod answers;
+mod anthropic;
 mod connections;
 mod counts;
 mod faults;
 mod limits;
+mod openai_chat;
 mod streams;

@@ -1,0 +1,45 @@
+//! The switchboard from answers to the objects of the endpoint that asked.
+
+use crate::answer::Answer;
+use crate::stream::StreamWriter;
+
+use super::anthropic;
+use super::completions::{self, CompletionForm};
+use super::openai_chat::{self, ChatForm};
+
+pub(super) const EVENTS: &str = "text/event-stream; charset=utf-8";
+
+/// Which objects an answer is made of.
+#[derive(Debug)]
+pub(super) enum Form {
+    Chat(ChatForm),
+    Completion(CompletionForm),
+    Messages,
+}
+
+impl Form {
+    /// The whole answer.
+    pub(super) fn body(&self, answer: &Answer) -> Vec<u8> {
+        match self {
+            Self::Chat(form) => openai_chat::body(form, answer),
+            Self::Completion(_) => completions::body(answer),
+            Self::Messages => anthropic::body(answer),
+        }
+    }
+
+    /// What makes a stream of `answer`.
+    pub(super) fn writer(&self, answer: &Answer) -> Box<dyn StreamWriter> {
+        match self {
+            Self::Chat(form) => Box::new(openai_chat::Writer::new(*form, answer)),
+            Self::Completion(form) => Box::new(completions::Writer::new(*form)),
+            Self::Messages => Box::new(anthropic::Writer::default()),
+        }
+    }
+
+    /// Of a stream.
+    pub(super) fn content_type(&self) -> &'static str {
+        match self {
+            Self::Chat(_) | Self::Completion(_) | Self::Messages => EVENTS,
+        }
+    }
+}
