@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) choices: u32,
     pub(crate) parts: Vec<Part>,
     pub(crate) finish: Finish,
+    /// Whether signatures come with what is not thought.
+    pub(crate) signs: bool,
     /// `None` if the provider tells no usage.
     pub(crate) usage: Option<Usage>,
 }

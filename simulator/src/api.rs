@@ -7,6 +7,7 @@ mod dialect;
 mod embeddings;
 mod errors;
 mod form;
+mod gemini;
 mod headers;
 mod inference;
 mod openai_chat;

@@ -16,6 +16,8 @@ pub(crate) struct Ask {
     pub(crate) format: Format,
     /// Whether thoughts come before the answer.
     pub(crate) reasons: bool,
+    /// Whether the answer is signed, thoughts or not.
+    pub(crate) signs: bool,
     /// Per choice.
     pub(crate) tokens_max: Option<u32>,
     pub(crate) choices: u32,
@@ -150,6 +152,7 @@ impl Ask {
             is_parallel: true,
             format: Format::Text,
             reasons: false,
+            signs: false,
             tokens_max: None,
             choices: 1,
         }

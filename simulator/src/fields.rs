@@ -131,6 +131,16 @@ impl<'a> Item<'a> {
         Ok(read)
     }
 
+    /// The values of an object that is a map.
+    pub(crate) fn entries(&self) -> Reading<Vec<Self>> {
+        let entries = self.any_object()?.iter().map(|(name, value)| Self {
+            value,
+            path: format!("{}.{name}", self.path),
+            manners: self.manners,
+        });
+        Ok(entries.collect())
+    }
+
     /// An object whose fields are nobody's business.
     pub(crate) fn any_object(&self) -> Reading<&'a Map<String, Value>> {
         self.value
@@ -282,7 +292,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn object<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&mut Fields<'a>) -> Reading<T>,
+        read: impl FnOnce(&mut Self) -> Reading<T>,
     ) -> Reading<Option<T>> {
         self.item(name).map(|item| item.object(read)).transpose()
     }
@@ -318,11 +328,6 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn against(&self, name: &str, rule: impl Into<String>) -> Invalid {
         self.invalid(name, Problem::Against(rule.into()))
-    }
-
-    /// The object's own path.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
     }
 
     fn finish(self) -> Reading<()> {

@@ -142,8 +142,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(schema: Value, expected: [Value; 2]) {
-        assert_eq!([of(&schema, 0), of(&schema, 1)], expected);
+    fn check(schema: &Value, expected: &[Value; 2]) {
+        assert_eq!([of(schema, 0), of(schema, 1)], *expected);
     }
 
     #[test]
@@ -163,17 +163,17 @@ mod tests {
         });
 
         check(
-            schema,
-            [
+            &schema,
+            &[
                 json!({"city": "Paris", "days": 1, "unit": "c", "is_on": true, "list": [5, 5]}),
                 json!({"city": "Berlin", "days": 2, "unit": "f", "is_on": true, "list": [5, 5]}),
             ],
         );
         check(
-            json!({"type": "OBJECT", "properties": {"a": {"type": "STRING", "minLength": "7"}}}),
-            [json!({"a": "Parisxx"}), json!({"a": "Berlinx"})],
+            &json!({"type": "OBJECT", "properties": {"a": {"type": "STRING", "minLength": "7"}}}),
+            &[json!({"a": "Parisxx"}), json!({"a": "Berlinx"})],
         );
-        check(json!({}), [json!({}), json!({})]);
+        check(&json!({}), &[json!({}), json!({})]);
     }
 
     #[test]

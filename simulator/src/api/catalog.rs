@@ -74,6 +74,7 @@ fn models(dialect: Dialect) -> Value {
             "first_id": MODELS.first(),
             "last_id": MODELS.last(),
         }),
+        Dialect::Gemini | Dialect::GeminiArray => json!({"models": data}),
         _ => json!({"object": "list", "data": data}),
     }
 }
@@ -85,6 +86,16 @@ fn model(id: &str, dialect: Dialect) -> Value {
             "id": id,
             "display_name": id,
             "created_at": "2024-01-01T00:00:00Z",
+        }),
+        Dialect::Gemini | Dialect::GeminiArray => json!({
+            "name": format!("models/{id}"),
+            "version": "001",
+            "displayName": id,
+            "inputTokenLimit": 1_048_576,
+            "outputTokenLimit": 65536,
+            "supportedGenerationMethods": [
+                "generateContent", "countTokens", "embedContent", "batchEmbedContents",
+            ],
         }),
         _ => json!({"id": id, "object": "model", "created": CREATED, "owned_by": "simulator"}),
     }

@@ -84,7 +84,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then_some(secret)
 }
 
-/// Who signed with SigV4; the signature itself cannot be checked without the secret.
+/// Who signed with `SigV4`; the signature itself cannot be checked without the secret.
 fn access_key_id(headers: &HeaderMap) -> Option<&str> {
     let authorization = header(headers, AUTHORIZATION.as_str())?;
     let parts = authorization.strip_prefix("AWS4-HMAC-SHA256 ")?;

@@ -5,6 +5,7 @@ use crate::stream::StreamWriter;
 
 use super::anthropic;
 use super::completions::{self, CompletionForm};
+use super::gemini::{self, Framing};
 use super::openai_chat::{self, ChatForm};
 
 pub(super) const EVENTS: &str = "text/event-stream; charset=utf-8";
@@ -15,6 +16,7 @@ pub(super) enum Form {
     Chat(ChatForm),
     Completion(CompletionForm),
     Messages,
+    Generate(Framing),
 }
 
 impl Form {
@@ -24,6 +26,7 @@ impl Form {
             Self::Chat(form) => openai_chat::body(form, answer),
             Self::Completion(_) => completions::body(answer),
             Self::Messages => anthropic::body(answer),
+            Self::Generate(_) => gemini::body(answer),
         }
     }
 
@@ -33,6 +36,7 @@ impl Form {
             Self::Chat(form) => Box::new(openai_chat::Writer::new(*form, answer)),
             Self::Completion(form) => Box::new(completions::Writer::new(*form)),
             Self::Messages => Box::new(anthropic::Writer::default()),
+            Self::Generate(framing) => Box::new(gemini::Writer::new(*framing)),
         }
     }
 
@@ -40,6 +44,8 @@ impl Form {
     pub(super) fn content_type(&self) -> &'static str {
         match self {
             Self::Chat(_) | Self::Completion(_) | Self::Messages => EVENTS,
+            Self::Generate(Framing::Events) => "text/event-stream",
+            Self::Generate(Framing::Array) => "application/json; charset=UTF-8",
         }
     }
 }

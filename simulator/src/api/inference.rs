@@ -21,7 +21,7 @@ use super::dialect::{Addressee, Dialect};
 use super::errors::{self, ApiError};
 use super::form::Form;
 use super::routes::Endpoint;
-use super::{Simulator, anthropic, completions, embeddings, headers, openai_chat};
+use super::{Simulator, anthropic, completions, embeddings, gemini, headers, openai_chat};
 
 pub(super) const JSON: &str = "application/json";
 
@@ -79,6 +79,11 @@ impl Endpoint {
             Self::Embeddings => embeddings::read(received),
             Self::Messages => anthropic::read(received),
             Self::MessageTokens => anthropic::read_count(received),
+            Self::Generate => gemini::read(received, false),
+            Self::GenerateStream => gemini::read(received, true),
+            Self::GeminiTokens => gemini::read_count(received),
+            Self::EmbedContent => gemini::read_embed(received),
+            Self::BatchEmbedContents => gemini::read_batch_embed(received),
         }
     }
 }
@@ -214,6 +219,7 @@ impl Simulator {
             choices: ask.choices,
             parts: said.parts,
             finish: said.finish,
+            signs: ask.signs,
             usage: told,
         };
         if !stream {

@@ -8,6 +8,7 @@ use http::request::Parts;
 
 use super::catalog::Page;
 use super::dialect::Dialect;
+use super::query;
 
 /// Where a request goes, and in whose form it is answered.
 pub(super) struct Route<'a> {
@@ -32,6 +33,11 @@ pub(super) enum Endpoint {
     Embeddings,
     Messages,
     MessageTokens,
+    Generate,
+    GenerateStream,
+    GeminiTokens,
+    EmbedContent,
+    BatchEmbedContents,
 }
 
 pub(super) fn of(head: &Parts) -> Route<'_> {
@@ -53,6 +59,9 @@ pub(super) fn of(head: &Parts) -> Route<'_> {
             },
         };
     }
+    if let Some(rest) = path.strip_prefix("/v1beta") {
+        return gemini(head, rest);
+    }
     match path.strip_prefix("/v1") {
         Some(rest) => openai(match openai_endpoint(rest) {
             Some(endpoint) => Target::Infer(endpoint, None),
@@ -72,16 +81,61 @@ fn openai_endpoint(path: &str) -> Option<Endpoint> {
     })
 }
 
-/// `/v1/models` and `rest`; ids may hold slashes.
-fn models<'a>(head: &Parts, rest: &'a str) -> Route<'a> {
+/// `/v1/models` and `rest`; ids may hold slashes and colons.
+fn models<'a>(head: &'a Parts, rest: &'a str) -> Route<'a> {
+    if let Some(route) = gemini_method(head, rest) {
+        return route;
+    }
     let target = match rest.strip_prefix('/') {
         None if rest.is_empty() => Target::Look(Page::Models),
         Some(id) if !id.is_empty() => Target::Look(Page::Model(id.into())),
         _ => Target::Nowhere,
     };
-    let dialect = match head.headers.contains_key("anthropic-version") {
-        true => Dialect::Anthropic,
+    let has_google_key = head.headers.contains_key("x-goog-api-key")
+        || query::field(head.uri.query(), "key").is_some();
+    let dialect = match has_google_key {
+        _ if head.headers.contains_key("anthropic-version") => Dialect::Anthropic,
+        true => Dialect::Gemini,
         false => Dialect::OpenAi,
     };
     Route { dialect, target }
+}
+
+/// What follows `/v1beta`.
+fn gemini<'a>(head: &'a Parts, rest: &'a str) -> Route<'a> {
+    let models = rest.strip_prefix("/models");
+    if let Some(route) = models.and_then(|rest| gemini_method(head, rest)) {
+        return route;
+    }
+    let target = match models {
+        Some("" | "/") => Target::Look(Page::Models),
+        Some(rest) => match rest.strip_prefix('/') {
+            Some(id) => Target::Look(Page::Model(query::decoded(id))),
+            None => Target::Nowhere,
+        },
+        None => Target::Nowhere,
+    };
+    Route {
+        dialect: Dialect::Gemini,
+        target,
+    }
+}
+
+/// `/{model}:{method}`, if the method is one of Gemini's.
+fn gemini_method<'a>(head: &'a Parts, rest: &'a str) -> Option<Route<'a>> {
+    let (model, method) = rest.strip_prefix('/')?.rsplit_once(':')?;
+    let is_sse = query::field(head.uri.query(), "alt").as_deref() == Some("sse");
+    let (endpoint, dialect) = match method {
+        "generateContent" => (Endpoint::Generate, Dialect::Gemini),
+        "streamGenerateContent" if is_sse => (Endpoint::GenerateStream, Dialect::Gemini),
+        "streamGenerateContent" => (Endpoint::GenerateStream, Dialect::GeminiArray),
+        "countTokens" => (Endpoint::GeminiTokens, Dialect::Gemini),
+        "embedContent" => (Endpoint::EmbedContent, Dialect::Gemini),
+        "batchEmbedContents" => (Endpoint::BatchEmbedContents, Dialect::Gemini),
+        _ => return None,
+    };
+    Some(Route {
+        dialect,
+        target: Target::Infer(endpoint, Some(query::decoded(model))),
+    })
 }

@@ -12,6 +12,7 @@ mod anthropic;
 mod connections;
 mod counts;
 mod faults;
+mod gemini;
 mod limits;
 mod openai_chat;
 mod streams;

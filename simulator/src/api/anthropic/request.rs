@@ -1,6 +1,6 @@
 //! The fields of a message request beside its messages and tools, and the rules between them.
 
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use crate::api::form::Form;
@@ -117,7 +117,8 @@ fn read_ask(fields: &mut Fields<'_>, version: Version, tokens_max: Option<u32>) 
 }
 
 fn version(headers: &HeaderMap) -> Reading<Version> {
-    let problem = match headers.get("anthropic-version").map(|it| it.as_bytes()) {
+    let version = headers.get("anthropic-version");
+    let problem = match version.map(HeaderValue::as_bytes) {
         Some(b"2023-06-01") => return Ok(Version::Of2023),
         Some(b"2026-10-21") => return Ok(Version::Of2026),
         Some(version) => {
