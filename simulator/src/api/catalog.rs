@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::connection::ConnectionReset;
+use crate::fields::{self, Item, Reading};
 use crate::reply::{self, Reply};
 
 use super::Simulator;
@@ -27,6 +28,13 @@ const CREATED: u64 = 1_704_067_200;
 pub(super) enum Page<'a> {
     Models,
     Model(Cow<'a, str>),
+    /// Ollama's models that are in memory.
+    Loaded,
+    /// Ollama's page of one model.
+    Show,
+    Version,
+    /// Ollama's first page.
+    Running,
 }
 
 impl Simulator {
@@ -35,9 +43,13 @@ impl Simulator {
         addressee: Addressee,
         page: &Page<'_>,
         head: &http::request::Parts,
-        _body: &Bytes,
+        body: &Bytes,
     ) -> Result<Reply, ConnectionReset> {
-        if head.method != Method::GET {
+        let is_allowed = match page {
+            Page::Show => head.method == Method::POST,
+            _ => head.method == Method::GET || head.method == Method::HEAD,
+        };
+        if !is_allowed {
             return Ok(ApiError::method_not_allowed(head).into_reply(addressee));
         }
         let dialect = addressee.dialect;
@@ -51,18 +63,65 @@ impl Simulator {
         } else if let Some(failure) = key.behaviour().failure(key.chance()) {
             inference::failed(&failure, addressee)
         } else {
-            Ok(reply::json(StatusCode::OK, &shown(page, dialect)))
+            Ok(shown(page, addressee, body))
         };
         key.probe(reply.as_ref().map_or(0, |reply| reply.status().as_u16()));
         reply
     }
 }
 
-fn shown(page: &Page<'_>, dialect: Dialect) -> Value {
-    match page {
+fn shown(page: &Page<'_>, addressee: Addressee, body: &[u8]) -> Reply {
+    let dialect = addressee.dialect;
+    let page = match page {
         Page::Models => models(dialect),
         Page::Model(id) => model(id, dialect),
-    }
+        Page::Loaded => json!({"models": MODELS.map(loaded_model)}),
+        Page::Show => match read_show(body, dialect) {
+            Ok(()) => json!({
+                "details": details(),
+                "model_info": {"general.architecture": "simulated", "simulated.context_length": 131_072},
+                "capabilities": ["completion", "tools", "vision", "thinking"],
+            }),
+            Err(invalid) => return ApiError::invalid(&invalid, dialect).into_reply(addressee),
+        },
+        Page::Version => json!({"version": "0.12.0"}),
+        Page::Running => {
+            let words = Bytes::from_static(b"Ollama is running");
+            return reply::with_bytes(StatusCode::OK, "text/plain; charset=utf-8", words, None);
+        }
+    };
+    reply::json(StatusCode::OK, &page)
+}
+
+fn read_show(body: &[u8], dialect: Dialect) -> Reading<()> {
+    let body = fields::json(body)?;
+    Item::root(&body, dialect.manners()).object(|fields| {
+        fields.flag("verbose")?;
+        let name = fields.text("name")?;
+        match fields.text("model")?.or(name) {
+            Some(_) => Ok(()),
+            None => Err(fields.missing("model")),
+        }
+    })
+}
+
+fn loaded_model(id: &str) -> Value {
+    let mut model = model(id, Dialect::Ollama);
+    model["expires_at"] = "2099-01-01T00:00:00Z".into();
+    model["size_vram"] = 1_000_000.into();
+    model["context_length"] = 4096.into();
+    model
+}
+
+fn details() -> Value {
+    json!({
+        "parent_model": "",
+        "format": "gguf",
+        "family": "simulated",
+        "families": ["simulated"],
+        "parameter_size": "1B",
+        "quantization_level": "Q4_K_M",
+    })
 }
 
 fn models(dialect: Dialect) -> Value {
@@ -74,7 +133,7 @@ fn models(dialect: Dialect) -> Value {
             "first_id": MODELS.first(),
             "last_id": MODELS.last(),
         }),
-        Dialect::Gemini | Dialect::GeminiArray => json!({"models": data}),
+        Dialect::Gemini | Dialect::GeminiArray | Dialect::Ollama => json!({"models": data}),
         _ => json!({"object": "list", "data": data}),
     }
 }
@@ -96,6 +155,14 @@ fn model(id: &str, dialect: Dialect) -> Value {
             "supportedGenerationMethods": [
                 "generateContent", "countTokens", "embedContent", "batchEmbedContents",
             ],
+        }),
+        Dialect::Ollama => json!({
+            "name": id,
+            "model": id,
+            "modified_at": "2024-01-01T00:00:00Z",
+            "size": 1_000_000,
+            "digest": "0".repeat(64),
+            "details": details(),
         }),
         _ => json!({"id": id, "object": "model", "created": CREATED, "owned_by": "simulator"}),
     }

@@ -50,10 +50,7 @@ struct Choice<'a> {
 pub(super) fn read(received: Received<'_>) -> Reading<Call> {
     let body = fields::json(received.body)?;
     Item::root(&body, received.dialect.manners()).object(|fields| {
-        let model = match received.model {
-            Some(model) => fields.text("model")?.unwrap_or(model),
-            None => fields.need_text("model")?,
-        };
+        let model = received.model_of(fields)?;
         // OpenAI takes an absent prompt for the beginning of a document.
         let prompt = match fields.item("prompt") {
             Some(prompt) => Texts::read(&prompt)?,
@@ -82,7 +79,7 @@ pub(super) fn read(received: Received<'_>) -> Reading<Call> {
             choices: prompt
                 .items()
                 .saturating_mul(u32::try_from(choices).unwrap_or(1)),
-            ..Ask::plain(model.to_owned(), Conversation::default())
+            ..Ask::plain(model, Conversation::default())
         };
         let form = Form::Completion(CompletionForm { include_usage });
         Ok(Call::ask(ask, form, stream))

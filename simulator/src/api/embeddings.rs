@@ -61,10 +61,7 @@ struct EmbeddingUsage {
 pub(super) fn read(received: Received<'_>) -> Reading<Call> {
     let body = fields::json(received.body)?;
     Item::root(&body, received.dialect.manners()).object(|fields| {
-        let model = match received.model {
-            Some(model) => fields.text("model")?.unwrap_or(model),
-            None => fields.need_text("model")?,
-        };
+        let model = received.model_of(fields)?;
         let input = Texts::read(&fields.need("input")?)?;
         if input.items() > ITEMS_MAX {
             return Err(fields.wrong("input", "at most 2048 texts"));
@@ -81,7 +78,6 @@ pub(super) fn read(received: Received<'_>) -> Reading<Call> {
                 _ => Encoding::Float,
             },
         };
-        let model = model.to_owned();
         Ok(Call::Make(Make {
             prompt_tokens: input.tokens(),
             content_type: JSON,

@@ -6,7 +6,9 @@ use crate::stream::StreamWriter;
 use super::anthropic;
 use super::completions::{self, CompletionForm};
 use super::gemini::{self, Framing};
+use super::ollama;
 use super::openai_chat::{self, ChatForm};
+use super::responses::{self, ResponsesForm};
 
 pub(super) const EVENTS: &str = "text/event-stream; charset=utf-8";
 
@@ -17,6 +19,8 @@ pub(super) enum Form {
     Completion(CompletionForm),
     Messages,
     Generate(Framing),
+    Ollama(ollama::Kind),
+    Responses(Box<ResponsesForm>),
 }
 
 impl Form {
@@ -27,6 +31,8 @@ impl Form {
             Self::Completion(_) => completions::body(answer),
             Self::Messages => anthropic::body(answer),
             Self::Generate(_) => gemini::body(answer),
+            Self::Ollama(kind) => ollama::body(*kind, answer),
+            Self::Responses(form) => responses::body(form, answer),
         }
     }
 
@@ -37,13 +43,16 @@ impl Form {
             Self::Completion(form) => Box::new(completions::Writer::new(*form)),
             Self::Messages => Box::new(anthropic::Writer::default()),
             Self::Generate(framing) => Box::new(gemini::Writer::new(*framing)),
+            Self::Ollama(kind) => Box::new(ollama::Writer::new(*kind)),
+            Self::Responses(form) => Box::new(responses::Writer::new(form)),
         }
     }
 
     /// Of a stream.
     pub(super) fn content_type(&self) -> &'static str {
         match self {
-            Self::Chat(_) | Self::Completion(_) | Self::Messages => EVENTS,
+            Self::Chat(_) | Self::Completion(_) | Self::Messages | Self::Responses(_) => EVENTS,
+            Self::Ollama(_) => "application/x-ndjson",
             Self::Generate(Framing::Events) => "text/event-stream",
             Self::Generate(Framing::Array) => "application/json; charset=UTF-8",
         }

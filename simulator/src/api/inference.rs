@@ -10,7 +10,7 @@ use crate::answer::{Answer, Said, Usage};
 use crate::ask::Ask;
 use crate::behaviour::{Behaviour, Encoding, Failure};
 use crate::connection::{ConnectionReset, IdleClose};
-use crate::fields::Reading;
+use crate::fields::{Fields, Reading};
 use crate::flight::Flight;
 use crate::keys::Arrival;
 use crate::reply::{self, BrokenBody, Reply, ReplyBody};
@@ -21,7 +21,9 @@ use super::dialect::{Addressee, Dialect};
 use super::errors::{self, ApiError};
 use super::form::Form;
 use super::routes::Endpoint;
-use super::{Simulator, anthropic, completions, embeddings, gemini, headers, openai_chat};
+use super::{
+    Simulator, anthropic, completions, embeddings, gemini, headers, ollama, openai_chat, responses,
+};
 
 pub(super) const JSON: &str = "application/json";
 
@@ -83,7 +85,23 @@ impl Endpoint {
             Self::GenerateStream => gemini::read(received, true),
             Self::GeminiTokens => gemini::read_count(received),
             Self::EmbedContent => gemini::read_embed(received),
+            Self::OllamaChat => ollama::read_chat(received),
+            Self::OllamaGenerate => ollama::read_generate(received),
+            Self::OllamaEmbed => ollama::read_embed(received),
+            Self::OllamaEmbeddings => ollama::read_embeddings(received),
+            Self::Responses => responses::read(received),
             Self::BatchEmbedContents => gemini::read_batch_embed(received),
+        }
+    }
+}
+
+impl Received<'_> {
+    /// The model of the path, or of the body.
+    pub(super) fn model_of(&self, fields: &mut Fields<'_>) -> Reading<String> {
+        let named = fields.text("model")?;
+        match self.model.or(named) {
+            Some(model) => Ok(model.to_owned()),
+            None => Err(fields.missing("model")),
         }
     }
 }
@@ -93,7 +111,7 @@ impl Call {
         Self::Ask(Box::new(Question { ask, form, stream }))
     }
 
-    fn model(&self) -> &str {
+    pub(super) fn model(&self) -> &str {
         match self {
             Self::Ask(question) => &question.ask.model,
             Self::Make(make) => &make.model,

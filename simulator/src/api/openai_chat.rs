@@ -6,10 +6,11 @@ mod request;
 mod stream;
 mod tools;
 
+pub(super) use self::messages::{check_base64, check_url};
 pub(super) use self::reply::{body, write_error};
 pub(super) use self::request::{ChatForm, read, read_stop, read_stream_options};
 pub(super) use self::stream::Writer;
-pub(super) use self::tools::read_named;
+pub(super) use self::tools::{checked_parameters, read_named};
 
 pub(super) const FINGERPRINT: &str = "fp_simulated";
 

@@ -38,6 +38,11 @@ pub(super) enum Endpoint {
     GeminiTokens,
     EmbedContent,
     BatchEmbedContents,
+    OllamaChat,
+    OllamaGenerate,
+    OllamaEmbed,
+    OllamaEmbeddings,
+    Responses,
 }
 
 pub(super) fn of(head: &Parts) -> Route<'_> {
@@ -62,6 +67,15 @@ pub(super) fn of(head: &Parts) -> Route<'_> {
     if let Some(rest) = path.strip_prefix("/v1beta") {
         return gemini(head, rest);
     }
+    if let Some(page) = path.strip_prefix("/api/") {
+        return ollama(page);
+    }
+    if let Some(rest) = path.strip_prefix("/openai/") {
+        return azure(head, rest);
+    }
+    if path == "/" {
+        return looking(Dialect::Ollama, Page::Running);
+    }
     match path.strip_prefix("/v1") {
         Some(rest) => openai(match openai_endpoint(rest) {
             Some(endpoint) => Target::Infer(endpoint, None),
@@ -77,6 +91,7 @@ fn openai_endpoint(path: &str) -> Option<Endpoint> {
         "/chat/completions" => Endpoint::Chat,
         "/completions" => Endpoint::Completions,
         "/embeddings" => Endpoint::Embeddings,
+        "/responses" => Endpoint::Responses,
         _ => return None,
     })
 }
@@ -118,6 +133,62 @@ fn gemini<'a>(head: &'a Parts, rest: &'a str) -> Route<'a> {
     Route {
         dialect: Dialect::Gemini,
         target,
+    }
+}
+
+/// What follows `/openai/`: deployments with a version, or paths as OpenAI's own without.
+fn azure<'a>(head: &'a Parts, rest: &'a str) -> Route<'a> {
+    let target = match rest.strip_prefix("deployments/") {
+        Some(rest) => deployment(head, rest),
+        None => match rest.strip_prefix("v1") {
+            Some(rest) => openai_endpoint(rest).map(|endpoint| Target::Infer(endpoint, None)),
+            None => None,
+        },
+    };
+    Route {
+        dialect: Dialect::Azure,
+        target: target.unwrap_or(Target::Nowhere),
+    }
+}
+
+fn deployment<'a>(head: &'a Parts, rest: &'a str) -> Option<Target<'a>> {
+    query::field(head.uri.query(), "api-version")?;
+    let (deployment, _) = rest.split_once('/')?;
+    let endpoint = match openai_endpoint(rest.strip_prefix(deployment)?)? {
+        Endpoint::Responses => return None,
+        endpoint => endpoint,
+    };
+    Some(Target::Infer(endpoint, Some(query::decoded(deployment))))
+}
+
+/// What follows `/api/`.
+fn ollama(path: &str) -> Route<'_> {
+    let endpoint = match path {
+        "chat" => Endpoint::OllamaChat,
+        "generate" => Endpoint::OllamaGenerate,
+        "embed" => Endpoint::OllamaEmbed,
+        "embeddings" => Endpoint::OllamaEmbeddings,
+        "tags" => return looking(Dialect::Ollama, Page::Models),
+        "ps" => return looking(Dialect::Ollama, Page::Loaded),
+        "version" => return looking(Dialect::Ollama, Page::Version),
+        "show" => return looking(Dialect::Ollama, Page::Show),
+        _ => {
+            return Route {
+                dialect: Dialect::Ollama,
+                target: Target::Nowhere,
+            };
+        }
+    };
+    Route {
+        dialect: Dialect::Ollama,
+        target: Target::Infer(endpoint, None),
+    }
+}
+
+fn looking(dialect: Dialect, page: Page<'_>) -> Route<'_> {
+    Route {
+        dialect,
+        target: Target::Look(page),
     }
 }
 

@@ -9,10 +9,13 @@ mod harness;
 
 mod answers;
 mod anthropic;
+mod azure;
 mod connections;
 mod counts;
 mod faults;
 mod gemini;
 mod limits;
+mod ollama;
 mod openai_chat;
+mod responses;
 mod streams;

@@ -209,7 +209,7 @@ pub(in crate::api) fn check_url(url: &Item<'_>, kinds: &[&str]) -> Reading<()> {
     }
 }
 
-fn check_base64(data: &Item<'_>) -> Reading<()> {
+pub(in crate::api) fn check_base64(data: &Item<'_>) -> Reading<()> {
     match base64::is_valid(data.text()?) {
         true => Ok(()),
         false => Err(data.wrong("base64")),

@@ -1,6 +1,7 @@
 //! A chat's answer in one piece.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::answer::{Answer, Finish};
 use crate::api::dialect::{Addressee, Dialect};
@@ -25,6 +26,8 @@ pub(super) struct Envelope<'a, C> {
     /// Absent, `null` or told.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Option<OpenAiUsage>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_filter_results: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -33,6 +36,8 @@ struct Choice<'a> {
     message: Message<'a>,
     logprobs: Option<()>,
     finish_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_filter_results: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -61,7 +66,7 @@ struct Function<'a> {
     arguments: String,
 }
 
-pub(in crate::api) fn body(_form: &ChatForm, answer: &Answer) -> Vec<u8> {
+pub(in crate::api) fn body(form: &ChatForm, answer: &Answer) -> Vec<u8> {
     let text = answer.text();
     let thoughts = answer.thoughts();
     let choices: Vec<_> = (0..answer.choices)
@@ -84,11 +89,14 @@ pub(in crate::api) fn body(_form: &ChatForm, answer: &Answer) -> Vec<u8> {
             },
             logprobs: None,
             finish_reason: finish_reason(answer),
+            content_filter_results: form.is_filtered.then(filtered),
         })
         .collect();
     let mut out = Vec::with_capacity(512 + text.as_ref().map_or(0, String::len) * choices.len());
     let usage = answer.usage.map(|usage| Some(usage.into()));
-    write_json(&mut out, &envelope(answer, OBJECT, &choices, usage));
+    let mut envelope = envelope(answer, OBJECT, &choices, usage);
+    envelope.prompt_filter_results = form.is_filtered.then(prompt_filtered);
+    write_json(&mut out, &envelope);
     out
 }
 
@@ -106,7 +114,18 @@ pub(super) fn envelope<'a, C>(
         system_fingerprint: FINGERPRINT,
         choices,
         usage,
+        prompt_filter_results: None,
     }
+}
+
+/// What Azure's filters say of a text that they let through.
+pub(super) fn filtered() -> Value {
+    let verdict = json!({"filtered": false, "severity": "safe"});
+    json!({"hate": verdict, "self_harm": verdict, "sexual": verdict, "violence": verdict})
+}
+
+pub(super) fn prompt_filtered() -> Value {
+    json!([{"prompt_index": 0, "content_filter_results": filtered()}])
 }
 
 pub(super) fn finish_reason(answer: &Answer) -> &'static str {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::api::dialect::Dialect;
 use crate::api::form::Form;
 use crate::api::inference::{Call, Received};
 use crate::api::schema;
@@ -18,15 +19,14 @@ const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh",
 pub(in crate::api) struct ChatForm {
     /// Whether a stream ends with a usage chunk.
     pub(super) include_usage: bool,
+    /// Whether filters tell what they think of prompt and answer.
+    pub(super) is_filtered: bool,
 }
 
 pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
     let body = fields::json(received.body)?;
     Item::root(&body, received.dialect.manners()).object(|fields| {
-        let model = match received.model {
-            Some(model) => fields.text("model")?.unwrap_or(model),
-            None => fields.need_text("model")?,
-        };
+        let model = received.model_of(fields)?;
         let conversation = messages::read(&fields.need("messages")?)?;
         let stream = fields.flag("stream")?.unwrap_or_default();
         let include_usage = read_stream_options(fields, stream)?;
@@ -49,9 +49,12 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
             reasons: effort.is_some_and(|effort| effort != "none"),
             tokens_max,
             choices: u32::try_from(choices).unwrap_or(1),
-            ..Ask::plain(model.to_owned(), conversation)
+            ..Ask::plain(model, conversation)
         };
-        let form = Form::Chat(ChatForm { include_usage });
+        let form = Form::Chat(ChatForm {
+            include_usage,
+            is_filtered: received.dialect == Dialect::Azure,
+        });
         Ok(Call::ask(ask, form, stream))
     })
 }

@@ -1,6 +1,7 @@
 //! A chat's answer in chunks.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::answer::{Answer, Part, Piece};
 use crate::api::usage::OpenAiUsage;
@@ -8,7 +9,7 @@ use crate::reply::write_json;
 use crate::stream::StreamWriter;
 
 use super::call_id;
-use super::reply::{envelope, finish_reason, write_error};
+use super::reply::{envelope, filtered, finish_reason, prompt_filtered, write_error};
 use super::request::ChatForm;
 
 const OBJECT: &str = "chat.completion.chunk";
@@ -34,6 +35,8 @@ struct Choice<'a> {
     delta: Delta<'a>,
     logprobs: Option<()>,
     finish_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_filter_results: Option<Value>,
 }
 
 /// Fields that a chunk does not change are absent, not null: clients add up what they get.
@@ -102,11 +105,13 @@ impl Writer {
         finish_reason: Option<&'static str>,
         out: &mut Vec<u8>,
     ) {
+        let is_filtered = self.form.is_filtered && delta.content.is_some_and(|it| !it.is_empty());
         let choice = Choice {
             index,
             delta,
             logprobs: None,
             finish_reason,
+            content_filter_results: is_filtered.then(filtered),
         };
         let says_usage = self.form.include_usage && answer.usage.is_some();
         write_event(answer, &[choice], says_usage.then_some(None), out);
@@ -144,6 +149,20 @@ impl Writer {
 
 impl StreamWriter for Writer {
     fn open(&mut self, answer: &Answer, out: &mut Vec<u8>) {
+        if self.form.is_filtered {
+            // Sent before there is an answer.
+            let chunk = json!({
+                "choices": [],
+                "created": 0,
+                "id": "",
+                "model": "",
+                "object": "",
+                "prompt_filter_results": prompt_filtered(),
+            });
+            out.extend_from_slice(b"data: ");
+            write_json(out, &chunk);
+            out.extend_from_slice(b"\n\n");
+        }
         for index in 0..answer.choices {
             let role = Delta {
                 role: Some("assistant"),

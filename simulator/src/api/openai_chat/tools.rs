@@ -77,11 +77,6 @@ pub(in crate::api) fn read_named(item: &Item<'_>, offered: &[Tool]) -> Reading<T
     }
 }
 
-/// Leaves of `offered` those whose names are listed.
-pub(in crate::api) fn read_calls_to(names: &[&str], offered: &mut Vec<Tool>) {
-    offered.retain(|tool| names.contains(&tool.name.as_str()));
-}
-
 fn read_tool(tool: &mut Fields<'_>) -> Reading<Tool> {
     match tool.need_one_of("type", &["function", "custom"])? {
         "function" => tool.need("function")?.object(|function| {
@@ -146,7 +141,7 @@ fn read_choice(choice: &Item<'_>, offered: &mut Vec<Tool>) -> Reading<ToolChoice
                 })?;
                 names.push(name);
             }
-            read_calls_to(&names, offered);
+            offered.retain(|tool| names.contains(&tool.name.as_str()));
             Ok(match mode {
                 "auto" => ToolChoice::Auto,
                 _ => ToolChoice::Required,
