@@ -1,6 +1,7 @@
 //! The routes of the simulated provider: every API's by its own paths, and the oracle's beside them.
 
 mod anthropic;
+mod bedrock;
 mod catalog;
 mod completions;
 mod dialect;

@@ -11,6 +11,7 @@ mod base64;
 mod behaviour;
 mod clock;
 mod connection;
+mod crc32;
 mod doors;
 mod fields;
 mod flight;

@@ -57,7 +57,7 @@ impl Dialect {
 
     pub(super) fn manners(self) -> Manners {
         match self {
-            Self::OpenAi | Self::Azure | Self::Ollama => Manners {
+            Self::OpenAi | Self::Azure | Self::Ollama | Self::Bedrock => Manners {
                 null_is_absent: true,
                 takes_snake_case: false,
             },
@@ -65,7 +65,7 @@ impl Dialect {
                 null_is_absent: true,
                 takes_snake_case: true,
             },
-            Self::Anthropic | Self::Bedrock => Manners {
+            Self::Anthropic => Manners {
                 null_is_absent: false,
                 takes_snake_case: false,
             },

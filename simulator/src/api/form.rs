@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::stream::StreamWriter;
 
 use super::anthropic;
+use super::bedrock;
 use super::completions::{self, CompletionForm};
 use super::gemini::{self, Framing};
 use super::ollama;
@@ -21,6 +22,7 @@ pub(super) enum Form {
     Generate(Framing),
     Ollama(ollama::Kind),
     Responses(Box<ResponsesForm>),
+    Converse,
 }
 
 impl Form {
@@ -33,6 +35,7 @@ impl Form {
             Self::Generate(_) => gemini::body(answer),
             Self::Ollama(kind) => ollama::body(*kind, answer),
             Self::Responses(form) => responses::body(form, answer),
+            Self::Converse => bedrock::body(answer),
         }
     }
 
@@ -45,6 +48,7 @@ impl Form {
             Self::Generate(framing) => Box::new(gemini::Writer::new(*framing)),
             Self::Ollama(kind) => Box::new(ollama::Writer::new(*kind)),
             Self::Responses(form) => Box::new(responses::Writer::new(form)),
+            Self::Converse => Box::new(bedrock::Writer::default()),
         }
     }
 
@@ -53,6 +57,7 @@ impl Form {
         match self {
             Self::Chat(_) | Self::Completion(_) | Self::Messages | Self::Responses(_) => EVENTS,
             Self::Ollama(_) => "application/x-ndjson",
+            Self::Converse => "application/vnd.amazon.eventstream",
             Self::Generate(Framing::Events) => "text/event-stream",
             Self::Generate(Framing::Array) => "application/json; charset=UTF-8",
         }

@@ -22,7 +22,8 @@ use super::errors::{self, ApiError};
 use super::form::Form;
 use super::routes::Endpoint;
 use super::{
-    Simulator, anthropic, completions, embeddings, gemini, headers, ollama, openai_chat, responses,
+    Simulator, anthropic, bedrock, completions, embeddings, gemini, headers, ollama, openai_chat,
+    responses,
 };
 
 pub(super) const JSON: &str = "application/json";
@@ -90,6 +91,8 @@ impl Endpoint {
             Self::OllamaEmbed => ollama::read_embed(received),
             Self::OllamaEmbeddings => ollama::read_embeddings(received),
             Self::Responses => responses::read(received),
+            Self::Converse => bedrock::read(received, false),
+            Self::ConverseStream => bedrock::read(received, true),
             Self::BatchEmbedContents => gemini::read_batch_embed(received),
         }
     }

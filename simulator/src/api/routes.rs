@@ -43,6 +43,8 @@ pub(super) enum Endpoint {
     OllamaEmbed,
     OllamaEmbeddings,
     Responses,
+    Converse,
+    ConverseStream,
 }
 
 pub(super) fn of(head: &Parts) -> Route<'_> {
@@ -72,6 +74,9 @@ pub(super) fn of(head: &Parts) -> Route<'_> {
     }
     if let Some(rest) = path.strip_prefix("/openai/") {
         return azure(head, rest);
+    }
+    if let Some(rest) = path.strip_prefix("/model/") {
+        return bedrock(rest);
     }
     if path == "/" {
         return looking(Dialect::Ollama, Page::Running);
@@ -132,6 +137,21 @@ fn gemini<'a>(head: &'a Parts, rest: &'a str) -> Route<'a> {
     };
     Route {
         dialect: Dialect::Gemini,
+        target,
+    }
+}
+
+/// What follows `/model/`; ids may be whole resource names.
+fn bedrock(rest: &str) -> Route<'_> {
+    let target = match rest.rsplit_once('/') {
+        Some((model, "converse")) => Target::Infer(Endpoint::Converse, Some(query::decoded(model))),
+        Some((model, "converse-stream")) => {
+            Target::Infer(Endpoint::ConverseStream, Some(query::decoded(model)))
+        }
+        _ => Target::Nowhere,
+    };
+    Route {
+        dialect: Dialect::Bedrock,
         target,
     }
 }

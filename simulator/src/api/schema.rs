@@ -45,6 +45,19 @@ pub(super) fn is_strict(schema: &Value) -> bool {
     }
 }
 
+/// Anthropic's rule for formats: every object takes no other properties than its own.
+pub(super) fn has_closed_objects(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            let is_object = schema["type"] == "object";
+            let is_closed = schema["additionalProperties"] == false;
+            (!is_object || is_closed) && fields.values().all(has_closed_objects)
+        }
+        Value::Array(elements) => elements.iter().all(has_closed_objects),
+        _ => true,
+    }
+}
+
 fn is_closed(schema: &Value) -> bool {
     let properties = schema["properties"].as_object();
     let required = schema["required"].as_array();

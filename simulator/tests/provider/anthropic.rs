@@ -162,7 +162,7 @@ async fn what_was_thought_and_called_is_taken_back() {
 #[tokio::test]
 async fn the_text_follows_its_cue() {
     let user = |content: Value| json!({"messages": [{"role": "user", "content": content}]});
-    let schema = json!({"type": "object", "properties": {"n": {"type": "number"}}});
+    let schema = json!({"type": "object", "properties": {"n": {"type": "number"}}, "additionalProperties": false});
     let source = |kind: &str| json!({"type": "base64", "media_type": kind, "data": "Zm9v"});
     let image = json!({"type": "image", "source": source("image/png")});
     let document = json!({"type": "document", "source": source("application/pdf")});
@@ -281,6 +281,10 @@ async fn what_anthropic_refuses_is_refused_with_its_field() {
         (json!({"temperature": 1.5}), "temperature: Input should be"),
         (json!({"stop_sequences": [" "]}), "stop_sequences.0"),
         (
+            json!({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}),
+            "output_config.format.schema: For 'object' type",
+        ),
+        (
             thinking(1000, json!({})),
             "thinking.budget_tokens: Input should be",
         ),
@@ -302,7 +306,7 @@ async fn what_anthropic_refuses_is_refused_with_its_field() {
         ),
         (
             thinking(1024, turns(&called, json!([result]))),
-            "messages: Expected `thinking`",
+            "messages.1: Expected `thinking`",
         ),
     ] {
         let response = send(message(&provider, fields.clone())).await;

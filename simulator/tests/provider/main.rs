@@ -10,6 +10,7 @@ mod harness;
 mod answers;
 mod anthropic;
 mod azure;
+mod bedrock;
 mod connections;
 mod counts;
 mod faults;

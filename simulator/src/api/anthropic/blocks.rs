@@ -3,7 +3,7 @@
 use crate::api::schema;
 use crate::ask::{Conversation, UserTurn};
 use crate::base64;
-use crate::fields::{Fields, Item, Reading};
+use crate::fields::{Fields, Invalid, Item, Reading};
 
 use super::request::Version;
 use super::signature;
@@ -12,8 +12,8 @@ const IMAGE_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/w
 
 pub(super) struct Messages {
     pub(super) conversation: Conversation,
-    /// Whether results came last, for calls that came without thoughts.
-    pub(super) ends_in_unthought_calls: bool,
+    /// What is wrong with the last results if thinking is enabled: their calls came without thoughts.
+    pub(super) unthought_calls: Option<Invalid>,
 }
 
 pub(super) fn read(messages: &Item<'_>, version: Version) -> Reading<Messages> {
@@ -30,7 +30,7 @@ pub(super) fn read(messages: &Item<'_>, version: Version) -> Reading<Messages> {
         }
     }
     Ok(Messages {
-        ends_in_unthought_calls: reader.has_unthought_calls && reader.has_results,
+        unthought_calls: reader.unthought_calls.filter(|_| reader.has_results),
         conversation: reader.conversation,
     })
 }
@@ -66,8 +66,8 @@ struct Reader {
     /// Ids of the last assistant's calls that have no result yet.
     pending: Vec<String>,
     is_begun: bool,
-    /// Whether the last assistant's turn is made of calls without thoughts before them.
-    has_unthought_calls: bool,
+    /// Says that the last assistant's calls have no thoughts before them.
+    unthought_calls: Option<Invalid>,
     /// Whether the last message has results.
     has_results: bool,
     last_text_ends_blank: bool,
@@ -80,7 +80,7 @@ impl Reader {
             conversation: Conversation::default(),
             pending: Vec::new(),
             is_begun: false,
-            has_unthought_calls: false,
+            unthought_calls: None,
             has_results: false,
             last_text_ends_blank: false,
         }
@@ -217,11 +217,11 @@ impl Reader {
         self.check_answered(message)?;
         self.has_results = false;
         let mut text = String::new();
-        let mut has_thoughts = false;
+        let mut begins_with_thoughts = false;
         if content.is_text() {
             text.push_str(content.text()?);
         } else {
-            for block in content.list()? {
+            for (place, block) in content.list()?.iter().enumerate() {
                 block.object(|fields| match fields.need_text("type")? {
                     "text" => {
                         fields.nullable("citations");
@@ -230,11 +230,11 @@ impl Reader {
                         Ok(())
                     }
                     "thinking" => {
-                        has_thoughts = true;
+                        begins_with_thoughts |= place == 0;
                         read_thinking(fields)
                     }
                     "redacted_thinking" => {
-                        has_thoughts = true;
+                        begins_with_thoughts |= place == 0;
                         let data = fields.need("data")?;
                         match base64::is_valid(data.text()?) {
                             true => Ok(()),
@@ -252,7 +252,14 @@ impl Reader {
                 })?;
             }
         }
-        self.has_unthought_calls = !self.pending.is_empty() && !has_thoughts;
+        let is_unthought = !self.pending.is_empty() && !begins_with_thoughts;
+        self.unthought_calls = is_unthought.then(|| {
+            message.against(
+                "Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final \
+                 `assistant` message must start with a thinking block (preceeding the lastmost set of `tool_use` and \
+                 `tool_result` blocks).",
+            )
+        });
         self.last_text_ends_blank = text.ends_with(char::is_whitespace);
         self.conversation.assistant(&text);
         Ok(())

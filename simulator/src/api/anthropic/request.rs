@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::api::form::Form;
 use crate::api::inference::{Call, JSON, Make, Received};
+use crate::api::schema;
 use crate::ask::{Ask, Format, ToolChoice};
 use crate::fields::{self, Fields, Invalid, Item, Problem, Reading};
 
@@ -80,7 +81,7 @@ fn read_ask(fields: &mut Fields<'_>, version: Version, tokens_max: Option<u32>) 
     let model = fields.need_text("model")?;
     let Messages {
         mut conversation,
-        ends_in_unthought_calls,
+        unthought_calls,
     } = blocks::read(&fields.need("messages")?, version)?;
     if let Some(system) = fields.item("system") {
         conversation.instruct(&blocks::read_system(&system)?);
@@ -98,12 +99,10 @@ fn read_ask(fields: &mut Fields<'_>, version: Version, tokens_max: Option<u32>) 
     if matches!(thinking, Some(Thinking::Adaptive | Thinking::Enabled)) {
         check_with_thinking(fields, version, &choice)?;
     }
-    if thinking == Some(Thinking::Enabled) && ends_in_unthought_calls {
-        return Err(fields.against(
-            "messages",
-            "Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final \
-             `assistant` message must start with a thinking block.",
-        ));
+    if thinking == Some(Thinking::Enabled)
+        && let Some(invalid) = unthought_calls
+    {
+        return Err(invalid);
     }
     Ok(Ask {
         tools: offered,
@@ -210,7 +209,12 @@ fn read_output_config(fields: &mut Fields<'_>) -> Reading<(bool, Format)> {
             format.need_one_of("type", &["json_schema"])?;
             let schema = format.need("schema")?;
             schema.any_object()?;
-            Ok(schema.value().clone())
+            match schema::has_closed_objects(schema.value()) {
+                true => Ok(schema.value().clone()),
+                false => Err(schema.against(
+                    "For 'object' type, 'additionalProperties' must be explicitly set to false",
+                )),
+            }
         })?;
         Ok((effort.is_some(), Format::Schema(schema)))
     })?;
