@@ -1,13 +1,24 @@
-//! The routes of the simulated provider: OpenAI's, and the oracle's beside them.
+//! The routes of the simulated provider: every API's by its own paths, and the oracle's beside them.
 
-pub(crate) mod chat;
-pub(crate) mod completions;
+mod anthropic;
+mod bedrock;
+mod catalog;
+mod completions;
+mod dialect;
 mod embeddings;
 mod errors;
+mod form;
+mod gemini;
 mod headers;
 mod inference;
-mod models;
+mod ollama;
+mod openai_chat;
 mod oracle;
+mod query;
+mod responses;
+mod routes;
+mod schema;
+mod usage;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,8 +36,9 @@ use crate::keys::Keys;
 use crate::options::Options;
 use crate::reply::Reply;
 
+use self::dialect::Addressee;
 use self::errors::ApiError;
-use self::inference::Endpoint;
+use self::routes::{Route, Target};
 
 /// Requests beyond it are answered with 413.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -70,43 +82,36 @@ impl Simulator {
     ) -> Result<Reply, ConnectionReset> {
         let id = self.requests.fetch_add(1, Ordering::Relaxed);
         let (head, body) = request.into_parts();
-        let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-            Ok(body) => body.to_bytes(),
+        let Route { dialect, target } = routes::of(&head);
+        let addressee = Addressee { dialect, id };
+        let reply = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+            Ok(body) => self.go(addressee, target, &head, &body.to_bytes()).await?,
             // Or its client left amid the body; then nobody reads the answer.
-            Err(_) => {
-                return Ok(headers::with_request_id(
-                    ApiError::too_large().into_reply(),
-                    id,
-                ));
-            }
+            Err(_) => ApiError::too_large().into_reply(addressee),
         };
-        let reply = self.route(id, &head, &body).await?;
-        Ok(headers::with_request_id(reply, id))
+        Ok(headers::with_request_id(reply, addressee))
     }
 
-    async fn route(
+    async fn go(
         &self,
-        id: u64,
+        addressee: Addressee,
+        target: Target<'_>,
         head: &http::request::Parts,
         body: &Bytes,
     ) -> Result<Reply, ConnectionReset> {
-        let path = head.uri.path();
-        let endpoint = match path {
-            "/v1/chat/completions" => Some(Endpoint::Chat),
-            "/v1/completions" => Some(Endpoint::Completions),
-            "/v1/embeddings" => Some(Endpoint::Embeddings),
-            _ => None,
-        };
-        if let Some(endpoint) = endpoint {
-            if head.method != Method::POST {
-                return Ok(ApiError::method_not_allowed(head).into_reply());
+        match target {
+            Target::Infer(endpoint, model) => {
+                if head.method != Method::POST {
+                    return Ok(ApiError::method_not_allowed(head).into_reply(addressee));
+                }
+                self.infer(addressee, endpoint, model, head, body).await
             }
-            return self.infer(id, endpoint, head, body).await;
+            Target::Look(page) => self.look(addressee, &page, head, body),
+            Target::Nowhere => Ok(ApiError::no_such_url(head).into_reply(addressee)),
+            Target::Oracle => {
+                let reply = self.oracle(addressee, head, body);
+                Ok(reply.unwrap_or_else(|| ApiError::no_such_url(head).into_reply(addressee)))
+            }
         }
-        if let Some(rest) = path.strip_prefix("/v1/models") {
-            return self.models(head, rest);
-        }
-        let reply = self.oracle(head, body);
-        Ok(reply.unwrap_or_else(|| ApiError::no_such_url(head).into_reply()))
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Behaviour {
     code: Option<Arc<str>>,
     body: Option<Arc<str>>,
     retry_after: Option<Duration>,
-    retry_after_headers: RetryAfterHeaders,
+    /// `None` is what the API of the request does.
+    retry_after_headers: Option<RetryAfterHeaders>,
     /// Whether answers tell their usage.
     pub(crate) usage: bool,
     /// The total that the usage tells, whatever was generated.
@@ -50,10 +51,9 @@ pub(crate) struct Behaviour {
 }
 
 /// Which headers tell when to come back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RetryAfterHeaders {
-    #[default]
     Both,
     /// `retry-after` only.
     Seconds,
@@ -104,7 +104,7 @@ impl Behaviour {
             code: None,
             body: None,
             retry_after: None,
-            retry_after_headers: RetryAfterHeaders::Both,
+            retry_after_headers: None,
             usage: true,
             reported_tokens: None,
             rate_limit_headers: true,

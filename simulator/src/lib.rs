@@ -1,20 +1,26 @@
-//! A simulated LLM provider that speaks OpenAI's dialect, and counts what arrives.
+//! A simulated LLM provider that speaks every API a router may have upstream, and counts what arrives.
 //!
-//! It answers like a strict provider (pace, limits per key, faults) and is the oracle of what arrived: [`oracle`] counts
-//! by itself, whatever [`limits`] enforces. What the text says is no concern of it: every answer is the same few words.
+//! It answers like a strict provider (checks, pace, limits per key, faults) and is the oracle of what arrived: [`oracle`]
+//! counts by itself, whatever [`limits`] enforces. Answers are the same few words, unless the request gives one of the
+//! cues in [`answer`]. It reads and writes its APIs by itself and shares no code with the router that it is a witness of.
 
+mod answer;
 mod api;
+mod ask;
+mod base64;
 mod behaviour;
 mod clock;
 mod connection;
+mod crc32;
 mod doors;
+mod fields;
 mod flight;
-mod generation;
 mod keys;
 mod limits;
 mod options;
 mod oracle;
 mod reply;
+mod signature;
 mod stream;
 mod tailor;
 mod text;

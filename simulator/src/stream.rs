@@ -1,4 +1,4 @@
-//! A stream of server-sent events, paced like a provider that generates.
+//! A stream of frames, paced like a provider that generates; [`StreamWriter`] is what each dialect makes them with.
 //!
 //! Token `k` is due `k / tokens_per_second` after the first byte. What is due goes out together, so a pace of 0 costs
 //! one frame for a short answer.
@@ -12,22 +12,42 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
+use crate::answer::{Answer, Cursor, Piece};
 use crate::behaviour::{Behaviour, Break, BreakKind};
 use crate::flight::Flight;
-use crate::generation::{DeltaTemplate, Generation};
 use crate::reply::{Breaking, ConnectionCut};
 
 /// A frame is handed over when it has grown to this.
 const FRAME_BYTES: usize = 32 * 1024;
 
-/// What OpenAI sends in a stream that cannot go on.
-const ERROR_EVENT: &[u8] =
-    b"data: {\"error\":{\"message\":\"The server had an error while processing your request.\",\
-    \"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
+/// Makes a stream of an answer, in one dialect.
+pub(crate) trait StreamWriter: Send {
+    /// What comes before the first token.
+    fn open(&mut self, answer: &Answer, out: &mut Vec<u8>);
+
+    /// One token, and what begins or ends with it.
+    fn piece(&mut self, answer: &Answer, piece: &Piece<'_>, out: &mut Vec<u8>);
+
+    /// What comes after the last token.
+    fn end(&mut self, answer: &Answer, out: &mut Vec<u8>);
+
+    /// The error of a stream that cannot go on.
+    fn error(&mut self, answer: &Answer, out: &mut Vec<u8>);
+
+    /// What ends a frame.
+    fn frame_end(&self) -> &'static [u8] {
+        b"\n\n"
+    }
+
+    /// Whether the stream is made of lines.
+    fn is_text(&self) -> bool {
+        true
+    }
+}
 
 pub(crate) struct PacedStream {
-    generation: Generation,
-    templates: Vec<DeltaTemplate>,
+    answer: Answer,
+    writer: Box<dyn StreamWriter>,
     behaviour: Behaviour,
     place_of_break: Option<Break>,
     flight: Option<Flight>,
@@ -38,18 +58,23 @@ pub(crate) struct PacedStream {
 
 enum Stage {
     Opening,
-    /// The next token to send.
-    Talking(u32),
+    /// The next token to send, and how many have been sent.
+    Talking(Cursor, u32),
     Breaking(Breaking),
     Over,
 }
 
 impl PacedStream {
-    pub(crate) fn new(generation: Generation, behaviour: Behaviour, flight: Flight) -> Self {
+    pub(crate) fn new(
+        answer: Answer,
+        writer: Box<dyn StreamWriter>,
+        behaviour: Behaviour,
+        flight: Flight,
+    ) -> Self {
         Self {
-            templates: generation.delta_templates(),
-            place_of_break: behaviour.break_in(generation.tokens),
-            generation,
+            place_of_break: behaviour.break_in(answer.tokens()),
+            answer,
+            writer,
             behaviour,
             flight: Some(flight),
             started: Instant::now(),
@@ -62,6 +87,11 @@ impl PacedStream {
         matches!(self.stage, Stage::Over)
     }
 
+    /// Whether it is made of lines.
+    pub(crate) fn is_text(&self) -> bool {
+        self.writer.is_text()
+    }
+
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -70,18 +100,18 @@ impl PacedStream {
         loop {
             match &mut self.stage {
                 Stage::Opening => {
-                    self.generation.write_opening(&mut out);
-                    self.stage = Stage::Talking(0);
+                    self.writer.open(&self.answer, &mut out);
+                    self.stage = Stage::Talking(Cursor::default(), 0);
                 }
-                Stage::Talking(next) => {
-                    let token = *next;
+                Stage::Talking(cursor, sent) => {
+                    let (mut cursor, token) = (*cursor, *sent);
                     if let Some(place) = self.place_of_break
                         && place.after == token
                     {
                         match place.kind {
                             BreakKind::End | BreakKind::Error => {
                                 if place.kind == BreakKind::Error {
-                                    out.extend_from_slice(ERROR_EVENT);
+                                    self.writer.error(&self.answer, &mut out);
                                 }
                                 self.finish();
                                 self.stage = Stage::Over;
@@ -96,7 +126,7 @@ impl PacedStream {
                         continue;
                     }
                     if let Some(garbage) = self.behaviour.garbage.take_if(|it| it.after == token) {
-                        garbage.write(&mut out);
+                        garbage.write(&mut out, self.writer.frame_end());
                         if out.len() >= FRAME_BYTES {
                             return frame(out);
                         }
@@ -111,16 +141,18 @@ impl PacedStream {
                         }
                         ready!(self.poll_until(cx, due));
                     }
-                    if token == self.generation.tokens {
-                        self.generation.write_end(&mut out);
-                        self.finish();
-                        self.stage = Stage::Over;
-                        return frame(out);
+                    match self.answer.next_piece(&mut cursor) {
+                        Some(piece) => {
+                            self.writer.piece(&self.answer, &piece, &mut out);
+                            self.stage = Stage::Talking(cursor, token + 1);
+                        }
+                        None => {
+                            self.writer.end(&self.answer, &mut out);
+                            self.finish();
+                            self.stage = Stage::Over;
+                            return frame(out);
+                        }
                     }
-                    for template in &self.templates {
-                        template.write(&mut out, token);
-                    }
-                    self.stage = Stage::Talking(token + 1);
                 }
                 Stage::Breaking(breaking) => {
                     if !out.is_empty() {

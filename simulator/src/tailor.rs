@@ -93,16 +93,9 @@ impl TailoredStream {
             out.extend_from_slice(BYTE_ORDER_MARK);
         }
         self.is_begun = true;
-        for line in events.split_inclusive(|byte| *byte == b'\n') {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            match line.strip_prefix(b"data: ") {
-                Some(data) if !self.dress.space => {
-                    out.extend_from_slice(b"data:");
-                    out.extend_from_slice(data);
-                }
-                _ => out.extend_from_slice(line),
-            }
-            out.extend_from_slice(self.dress.line_end.bytes());
+        match self.events.is_text() {
+            true => self.dress_lines(events, &mut out),
+            false => out.extend_from_slice(events),
         }
         let Some(encoder) = &mut self.encoder else {
             return out.into();
@@ -110,5 +103,24 @@ impl TailoredStream {
         let mut encoded = Vec::with_capacity(out.len() + 32);
         encoder.write(&out, &mut encoded);
         encoded.into()
+    }
+
+    fn dress_lines(&self, events: &[u8], out: &mut Vec<u8>) {
+        for line in events.split_inclusive(|byte| *byte == b'\n') {
+            let bare = line.strip_suffix(b"\n").unwrap_or(line);
+            let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+            match bare.strip_prefix(b"data: ") {
+                Some(data) if !self.dress.space => {
+                    out.extend_from_slice(b"data:");
+                    out.extend_from_slice(data);
+                }
+                _ => out.extend_from_slice(bare),
+            }
+            let own_end = line.get(bare.len()..).unwrap_or_default();
+            match self.dress.line_end {
+                Some(line_end) if !own_end.is_empty() => out.extend_from_slice(line_end.bytes()),
+                _ => out.extend_from_slice(own_end),
+            }
+        }
     }
 }

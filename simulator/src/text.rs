@@ -1,43 +1,11 @@
-//! Text in and out: how many tokens a request holds, and the words of every answer.
+//! The texts of a `prompt` or an `input`: how many there are, and how many tokens they hold.
 
-use std::fmt;
+use serde_json::Value;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use crate::ask;
+use crate::fields::{Item, Reading};
 
-/// Plain words, one token each in common vocabularies, that need no escape in JSON.
-const WORDS: [&str; 16] = [
-    "the", "river", "runs", "past", "the", "mill", "and", "every", "wheel", "turns", "as", "the",
-    "water", "comes", "down", "again",
-];
-
-/// Writes the word that is token `index` of an answer.
-pub(crate) fn write_token(out: &mut Vec<u8>, index: u32) {
-    if index > 0 {
-        out.push(b' ');
-    }
-    out.extend_from_slice(word(index).as_bytes());
-}
-
-/// A whole answer of `tokens` tokens.
-pub(crate) fn of_tokens(tokens: u32) -> String {
-    let mut text = String::with_capacity(tokens as usize * 6);
-    for index in 0..tokens {
-        if index > 0 {
-            text.push(' ');
-        }
-        text.push_str(word(index));
-    }
-    text
-}
-
-fn word(index: u32) -> &'static str {
-    WORDS[index as usize % WORDS.len()]
-}
-
-/// The text of a request's `messages`, `prompt` or `input`, measured without keeping it.
-///
-/// Counts strings, wherever they are in arrays or in `content` and `text` fields. A number is one token.
+/// Texts in any form that OpenAI takes: a string, strings, tokens, or arrays of tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Texts {
     bytes: u64,
@@ -46,123 +14,78 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
+    pub(crate) fn read(item: &Item<'_>) -> Reading<Self> {
+        let is_token = |value: &Value| value.is_u64();
+        let mut texts = Self::default();
+        if item.is_text() {
+            texts.add(item.text()?.len());
+            return Ok(texts);
+        }
+        if !item.is_list() {
+            return Err(item.wrong("a string or an array"));
+        }
+        let elements = item.some()?;
+        if elements.iter().all(|element| is_token(element.value())) {
+            texts.add(elements.len().saturating_mul(4));
+            return Ok(texts);
+        }
+        for element in elements {
+            match element.value() {
+                Value::String(text) => texts.add(text.len()),
+                Value::Array(tokens) if tokens.iter().all(is_token) => {
+                    texts.add(tokens.len().saturating_mul(4));
+                }
+                _ => return Err(element.wrong("a string or an array of tokens")),
+            }
+        }
+        Ok(texts)
+    }
+
     /// One token for every four bytes, and at least one.
     pub(crate) fn tokens(self) -> u32 {
-        u32::try_from(self.bytes.div_ceil(4))
-            .unwrap_or(u32::MAX)
-            .max(1)
+        ask::tokens_in(self.bytes)
     }
 
     pub(crate) fn items(self) -> u32 {
         self.items.max(1)
     }
-}
 
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Measure)
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+        self.items += 1;
     }
-}
-
-const TOKEN: Texts = Texts { bytes: 4, items: 0 };
-
-struct Measure;
-
-impl<'de> Visitor<'de> for Measure {
-    type Value = Texts;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or an array")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
-        Ok(Texts {
-            bytes: text.len() as u64,
-            items: 1,
-        })
-    }
-
-    fn visit_unit<E>(self) -> Result<Texts, E> {
-        Ok(Texts::default())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Texts, E> {
-        Ok(Texts::default())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Texts, E> {
-        Ok(TOKEN)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Texts, E> {
-        Ok(TOKEN)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Texts, E> {
-        Ok(TOKEN)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Texts, A::Error> {
-        let mut sum = Texts::default();
-        while let Some(element) = elements.next_element::<Texts>()? {
-            sum.bytes += element.bytes;
-            sum.items += element.items;
-        }
-        sum.items = sum.items.max(1);
-        Ok(sum)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Texts, A::Error> {
-        let mut sum = Texts { bytes: 0, items: 1 };
-        while let Some(field) = fields.next_key()? {
-            match field {
-                Field::Content | Field::Text => sum.bytes += fields.next_value::<Texts>()?.bytes,
-                Field::Other => {
-                    fields.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(sum)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
-    Content,
-    Text,
-    #[serde(other)]
-    Other,
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use crate::fields::Manners;
+
     use super::*;
 
-    #[track_caller]
-    fn check(json: &str, tokens: u32, items: u32) {
-        let texts: Texts = serde_json::from_str(json).unwrap();
-
-        assert_eq!((texts.tokens(), texts.items()), (tokens, items));
+    fn read(value: &Value) -> Option<(u32, u32)> {
+        let manners = Manners {
+            null_is_absent: true,
+            takes_snake_case: false,
+        };
+        let texts = Texts::read(&Item::root(value, manners)).ok()?;
+        Some((texts.tokens(), texts.items()))
     }
 
     #[test]
     fn texts_are_measured_in_every_form_a_request_may_have() {
-        check(r#""four""#, 1, 1);
-        check(r#""fours""#, 2, 1);
-        check(r#"["four","four"]"#, 2, 2);
-        check("[1,2,3]", 3, 1);
-        check("[[1,2],[3]]", 3, 2);
-        check(r#"[{"role":"user","content":"12345678"}]"#, 2, 1);
-        check(
-            r#"[{"role":"user","content":[{"type":"text","text":"1234"},{"type":"image_url","image_url":{"url":"data:"}}]}]"#,
-            1,
-            1,
-        );
-        check(
-            r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"x"}]}]"#,
-            1,
-            1,
-        );
+        assert_eq!(read(&json!("four")), Some((1, 1)));
+        assert_eq!(read(&json!("fours")), Some((2, 1)));
+        assert_eq!(read(&json!(["four", "four"])), Some((2, 2)));
+        assert_eq!(read(&json!([1, 2, 3])), Some((3, 1)));
+        assert_eq!(read(&json!([[1, 2], [3]])), Some((3, 2)));
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        for value in [json!(1), json!([]), json!([{"text": "x"}]), json!(["x", 1])] {
+            assert_eq!(read(&value), None, "{value}");
+        }
     }
 }

@@ -1,30 +1,22 @@
 //! `POST /v1/embeddings`: its request and its objects.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::answer::Usage;
+use crate::base64;
+use crate::fields::{self, Item, Reading};
 use crate::reply::write_json;
 use crate::text::Texts;
 
-use super::errors::ApiError;
-use super::inference::{Call, Output, parse_json};
+use super::inference::{Call, JSON, Make, Received};
 
 /// Numbers in a vector, unless the request says otherwise.
-const DIMENSIONS: u32 = 256;
-const DIMENSIONS_MAX: u32 = 4096;
+pub(super) const DIMENSIONS: u32 = 256;
+pub(super) const DIMENSIONS_MAX: i64 = 4096;
 const ITEMS_MAX: u32 = 2048;
 
-#[derive(Deserialize)]
-struct EmbeddingsRequest {
-    model: Option<String>,
-    input: Option<Texts>,
-    dimensions: Option<u32>,
-    encoding_format: Option<Encoding>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug)]
 enum Encoding {
-    #[default]
     Float,
     Base64,
 }
@@ -66,25 +58,35 @@ struct EmbeddingUsage {
     total_tokens: u32,
 }
 
-pub(super) fn parse(body: &[u8]) -> Result<Call, ApiError> {
-    let request: EmbeddingsRequest = parse_json(body)?;
-    let model = request.model.ok_or(ApiError::missing("model"))?;
-    let input = request.input.ok_or(ApiError::missing("input"))?;
-    let dimensions = request.dimensions.unwrap_or(DIMENSIONS);
-    if !(1..=DIMENSIONS_MAX).contains(&dimensions) {
-        return Err(ApiError::out_of_range("dimensions", "1 to 4096"));
-    }
-    if input.items() > ITEMS_MAX {
-        return Err(ApiError::out_of_range("input", "at most 2048 texts"));
-    }
-    Ok(Call {
-        model,
-        prompt_tokens: input.tokens(),
-        output: Output::Vectors(Vectors {
+pub(super) fn read(received: Received<'_>) -> Reading<Call> {
+    let body = fields::json(received.body)?;
+    Item::root(&body, received.dialect.manners()).object(|fields| {
+        let model = received.model_of(fields)?;
+        let input = Texts::read(&fields.need("input")?)?;
+        if input.items() > ITEMS_MAX {
+            return Err(fields.wrong("input", "at most 2048 texts"));
+        }
+        let dimensions = fields.whole("dimensions", 1..=DIMENSIONS_MAX)?;
+        let dimensions = dimensions.and_then(|it| u32::try_from(it).ok());
+        let encoding = fields.one_of("encoding_format", &["float", "base64"])?;
+        fields.text("user")?;
+        let vectors = Vectors {
             items: input.items(),
-            dimensions,
-            encoding: request.encoding_format.unwrap_or_default(),
-        }),
+            dimensions: dimensions.unwrap_or(DIMENSIONS),
+            encoding: match encoding {
+                Some("base64") => Encoding::Base64,
+                _ => Encoding::Float,
+            },
+        };
+        Ok(Call::Make(Make {
+            prompt_tokens: input.tokens(),
+            content_type: JSON,
+            body: Box::new({
+                let model = model.clone();
+                move |usage| vectors.body(&model, usage.map(Usage::total_tokens))
+            }),
+            model,
+        }))
     })
 }
 
@@ -121,7 +123,7 @@ impl Vectors {
 }
 
 /// The vector of the text at `index`: the same in each answer, another for each index.
-fn vector(index: u32, dimensions: u32) -> Vec<f32> {
+pub(super) fn vector(index: u32, dimensions: u32) -> Vec<f32> {
     let mut chance = fastrand::Rng::with_seed(index.into());
     (0..dimensions).map(|_| chance.f32() * 2.0 - 1.0).collect()
 }
@@ -132,39 +134,5 @@ fn base64_of(vector: &[f32]) -> String {
         .iter()
         .flat_map(|number| number.to_le_bytes())
         .collect();
-    base64(&bytes)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let mut bits = 0_u32;
-        for position in 0..3 {
-            bits = bits << 8 | u32::from(group.get(position).copied().unwrap_or_default());
-        }
-        for position in 0..4 {
-            if position > group.len() {
-                text.push('=');
-            } else {
-                let index = bits >> (18 - 6 * position) & 63;
-                text.push(ALPHABET[index as usize].into());
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        let encoded = ["", "f", "fo", "foo", "foob", "fooba", "foobar"]
-            .map(|text| base64(text.as_bytes()))
-            .join(" ");
-
-        assert_eq!(encoded, " Zg== Zm8= Zm9v Zm9vYg== Zm9vYmE= Zm9vYmFy");
-    }
+    base64::encode(&bytes)
 }

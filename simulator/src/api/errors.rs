@@ -1,47 +1,41 @@
-//! Errors as OpenAI words them.
+//! Refusals: what is wrong, as each API words it. [`shape`] makes a body of it, [`wording`] says what a request did wrong.
+
+mod shape;
+mod wording;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde::Serialize;
 use shared::catalog::{LimitKind, WindowKind};
 
 use crate::behaviour::{self, RetryAfterHeaders};
+use crate::fields::Invalid;
 use crate::limits::Refusal;
 use crate::reply::{self, Reply};
 
+use super::dialect::{Addressee, Dialect};
 use super::headers;
+
+pub(crate) use self::shape::error_body;
 
 /// The page of a proxy whose upstream is gone.
 const BAD_GATEWAY_PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
     <center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
 
-/// A refusal with an OpenAI error body.
+/// A refusal with an error body.
 #[derive(Debug)]
 pub(crate) struct ApiError {
-    status: StatusCode,
+    pub(crate) status: StatusCode,
+    /// OpenAI's type; the others have one for each status.
     kind: &'static str,
     code: Option<Cow<'static, str>>,
-    param: Option<&'static str>,
+    param: Option<String>,
     message: String,
     retry_after: Option<Duration>,
-    retry_after_headers: RetryAfterHeaders,
-}
-
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: ErrorObject<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorObject<'a> {
-    message: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    param: Option<&'a str>,
-    code: Option<&'a str>,
+    /// `None` is what the dialect does.
+    retry_after_headers: Option<RetryAfterHeaders>,
 }
 
 impl ApiError {
@@ -53,7 +47,7 @@ impl ApiError {
             param: None,
             message,
             retry_after: None,
-            retry_after_headers: RetryAfterHeaders::Both,
+            retry_after_headers: None,
         }
     }
 
@@ -61,38 +55,31 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
-    pub(super) fn missing(param: &'static str) -> Self {
-        let message = format!("Missing required parameter: '{param}'.");
+    /// A request that breaks a rule of its API.
+    pub(super) fn invalid(invalid: &Invalid, dialect: Dialect) -> Self {
+        let (message, code) = wording::of(invalid, dialect);
         Self {
-            param: Some(param),
-            code: Some("missing_required_parameter".into()),
+            code: code.map(Cow::Borrowed),
+            param: (!invalid.path.is_empty()).then(|| invalid.path.clone()),
             ..Self::invalid_request(message)
         }
     }
 
-    pub(super) fn out_of_range(param: &'static str, range: &str) -> Self {
-        let message = format!("Invalid value for '{param}': expected {range}.");
-        Self {
-            param: Some(param),
-            ..Self::invalid_request(message)
-        }
+    pub(super) fn no_key(dialect: Dialect) -> Self {
+        let (status, message) = wording::no_key(dialect);
+        Self::new(status, "invalid_request_error", message.to_owned())
     }
 
-    pub(super) fn no_key() -> Self {
-        let message = "You didn't provide an API key. You need to provide your API key in an Authorization header \
-            using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
-        let kind = "invalid_request_error";
-        Self::new(StatusCode::UNAUTHORIZED, kind, message.to_owned())
+    pub(super) fn two_keys() -> Self {
+        let message = "The request has two credentials; send one.".to_owned();
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
     }
 
-    pub(super) fn unknown_key(secret: &str) -> Self {
-        let shown: String = secret.chars().take(3).collect();
-        let message = format!(
-            "Incorrect API key provided: {shown}***. You can find your API key at https://platform.openai.com/account/api-keys."
-        );
+    pub(super) fn unknown_key(secret: &str, dialect: Dialect) -> Self {
+        let (status, message, code) = wording::unknown_key(secret, dialect);
         Self {
-            code: Some("invalid_api_key".into()),
-            ..Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
+            code: Some(code.into()),
+            ..Self::new(status, "invalid_request_error", message)
         }
     }
 
@@ -177,38 +164,41 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn into_reply(self) -> Reply {
-        let body = ErrorBody {
-            error: ErrorObject {
-                message: &self.message,
-                kind: self.kind,
-                param: self.param,
-                code: self.code.as_deref(),
-            },
-        };
-        let reply = reply::json(self.status, &body);
+    /// What a stream says that cannot go on.
+    pub(crate) fn mid_stream() -> Self {
+        let message = "The server had an error while processing your request.".to_owned();
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message)
+    }
+
+    pub(crate) fn into_reply(self, addressee: Addressee) -> Reply {
+        let mut reply = reply::json(self.status, &error_body(&self, addressee));
+        shape::add_headers(reply.headers_mut(), &self, addressee.dialect);
+        let which = self.retry_after_headers;
         match self.retry_after {
-            Some(wait) => headers::with_retry_after(reply, wait, self.retry_after_headers),
+            Some(wait) => headers::with_retry_after(reply, wait, which, addressee.dialect),
             None => reply,
         }
     }
 }
 
-/// The answer that `refusal` describes, by its own body or by an OpenAI error.
-pub(super) fn refused(refusal: &behaviour::Refusal) -> Reply {
+/// The answer that `refusal` describes, by its own body or by the dialect's error.
+pub(super) fn refused(refusal: &behaviour::Refusal, addressee: Addressee) -> Reply {
     let Some(body) = &refusal.body else {
-        return ApiError::simulated(refusal).into_reply();
+        return ApiError::simulated(refusal).into_reply(addressee);
     };
     let content_type = match body.trim_start().as_bytes() {
         [b'{' | b'[', ..] => "application/json",
         [b'<', ..] => "text/html",
-        [b'd', b'a', b't', b'a', b':', ..] => "text/event-stream",
+        [b'd', b'a', b't', b'a', b':', ..] | [b'e', b'v', b'e', b'n', b't', b':', ..] => {
+            "text/event-stream"
+        }
         _ => "text/plain",
     };
     let bytes = Bytes::copy_from_slice(body.as_bytes());
     let reply = reply::with_bytes(refusal.status, content_type, bytes, None);
+    let which = refusal.retry_after_headers;
     match refusal.retry_after {
-        Some(wait) => headers::with_retry_after(reply, wait, refusal.retry_after_headers),
+        Some(wait) => headers::with_retry_after(reply, wait, which, addressee.dialect),
         None => reply,
     }
 }

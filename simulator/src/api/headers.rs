@@ -1,6 +1,6 @@
-//! Headers of answers: request ids and rate limits, in OpenAI's formats.
+//! Headers of answers: request ids, rate limits and when to come back, in each API's formats.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
@@ -8,10 +8,11 @@ use crate::behaviour::RetryAfterHeaders;
 use crate::limits::Standing;
 use crate::reply::Reply;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use super::dialect::{Addressee, Dialect};
+
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// `x-ratelimit-{limit,remaining,reset}-…` of one window.
+/// The names of one window's limit, remainder and reset.
 struct StandingNames {
     limit: HeaderName,
     remaining: HeaderName,
@@ -28,38 +29,85 @@ const TOKENS: StandingNames = StandingNames {
     remaining: HeaderName::from_static("x-ratelimit-remaining-tokens"),
     reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
 };
+const ANTHROPIC_REQUESTS: StandingNames = StandingNames {
+    limit: HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+    remaining: HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+    reset: HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+};
+const ANTHROPIC_TOKENS: StandingNames = StandingNames {
+    limit: HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+    remaining: HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+    reset: HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+};
 
-pub(super) fn with_request_id(mut reply: Reply, id: u64) -> Reply {
-    insert(reply.headers_mut(), REQUEST_ID, &format!("req_{id:032x}"));
-    reply
+pub(super) fn request_id(id: u64) -> String {
+    format!("req_{id:032x}")
 }
 
-/// Adds what is known of the key's windows.
-pub(super) fn with_standings(
-    mut reply: Reply,
-    requests: Option<Standing>,
-    tokens: Option<Standing>,
-) -> Reply {
-    for (names, standing) in [(REQUESTS, requests), (TOKENS, tokens)] {
-        let Some(standing) = standing else { continue };
-        let headers = reply.headers_mut();
-        headers.insert(names.limit, standing.allowed.into());
-        headers.insert(names.remaining, standing.remaining.into());
-        insert(headers, names.reset, &go_duration(standing.reset_us));
+pub(super) fn with_request_id(mut reply: Reply, addressee: Addressee) -> Reply {
+    let names: &[&'static str] = match addressee.dialect {
+        Dialect::OpenAi => &["x-request-id"],
+        Dialect::Azure => &["x-request-id", "apim-request-id"],
+        Dialect::Anthropic => &["request-id"],
+        Dialect::Bedrock => &["x-amzn-requestid"],
+        Dialect::Gemini | Dialect::GeminiArray | Dialect::Ollama => &[],
+    };
+    let id = request_id(addressee.id);
+    for name in names {
+        insert(reply.headers_mut(), HeaderName::from_static(name), &id);
     }
     reply
 }
 
-/// Adds `Retry-After`, `retry-after-ms` or both.
+/// Adds what is known of the key's windows, where the API tells it; `now_us` is in microseconds since 1970.
+pub(super) fn with_standings(
+    mut reply: Reply,
+    dialect: Dialect,
+    now_us: u64,
+    requests: Option<Standing>,
+    tokens: Option<Standing>,
+) -> Reply {
+    let names = match dialect {
+        Dialect::OpenAi | Dialect::Azure => [REQUESTS, TOKENS],
+        Dialect::Anthropic => [ANTHROPIC_REQUESTS, ANTHROPIC_TOKENS],
+        Dialect::Gemini | Dialect::GeminiArray | Dialect::Ollama | Dialect::Bedrock => {
+            return reply;
+        }
+    };
+    for (names, standing) in names.into_iter().zip([requests, tokens]) {
+        let Some(standing) = standing else { continue };
+        let headers = reply.headers_mut();
+        headers.insert(names.limit, standing.allowed.into());
+        headers.insert(names.remaining, standing.remaining.into());
+        let reset = match dialect {
+            Dialect::Azure => standing.reset_us.div_ceil(1_000_000).to_string(),
+            Dialect::Anthropic => rfc3339(now_us.saturating_add(standing.reset_us)),
+            _ => go_duration(standing.reset_us),
+        };
+        insert(headers, names.reset, &reset);
+    }
+    reply
+}
+
+/// Adds `Retry-After`, `retry-after-ms` or both; without `which`, what the dialect's API sends.
 ///
 /// They are rounded up (RFC 9110 §10.2.3 knows whole seconds only): a client that obeys must not come back early.
 pub(super) fn with_retry_after(
     mut reply: Reply,
     wait: Duration,
-    which: RetryAfterHeaders,
+    which: Option<RetryAfterHeaders>,
+    dialect: Dialect,
 ) -> Reply {
+    let usual = match dialect {
+        Dialect::OpenAi | Dialect::Azure => RetryAfterHeaders::Both,
+        Dialect::Anthropic => RetryAfterHeaders::Seconds,
+        // Gemini tells it in the body, the others nowhere.
+        Dialect::Gemini | Dialect::GeminiArray | Dialect::Ollama | Dialect::Bedrock => {
+            RetryAfterHeaders::None
+        }
+    };
     let millis = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
-    let (has_seconds, has_millis) = match which {
+    let (has_seconds, has_millis) = match which.unwrap_or(usual) {
         RetryAfterHeaders::Both => (true, true),
         RetryAfterHeaders::Seconds => (true, false),
         RetryAfterHeaders::Millis => (false, true),
@@ -73,6 +121,12 @@ pub(super) fn with_retry_after(
         headers.insert(RETRY_AFTER_MS, millis.into());
     }
     reply
+}
+
+/// A time in microseconds since 1970 as RFC 3339 writes it, in whole seconds rounded up.
+fn rfc3339(unix_us: u64) -> String {
+    let time = Duration::from_secs(unix_us.div_ceil(1_000_000));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + time).to_string()
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

@@ -1,207 +1,208 @@
 //! The way of a request that is counted: key, arrival, limits, wait, failure or answer.
 
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, HeaderMap, HeaderValue};
-use http::{StatusCode, request};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderValue};
+use http::{StatusCode, request};
+
+use crate::answer::{Answer, Said, Usage};
+use crate::ask::Ask;
 use crate::behaviour::{Behaviour, Encoding, Failure};
 use crate::connection::{ConnectionReset, IdleClose};
+use crate::fields::{Fields, Reading};
 use crate::flight::Flight;
-use crate::generation::{Generation, Shape, Usage};
 use crate::keys::Arrival;
 use crate::reply::{self, BrokenBody, Reply, ReplyBody};
 use crate::stream::PacedStream;
 use crate::tailor::{self, TailoredStream};
 
-use super::embeddings::Vectors;
+use super::dialect::{Addressee, Dialect};
 use super::errors::{self, ApiError};
-use super::{Simulator, chat, completions, embeddings, headers};
+use super::form::Form;
+use super::routes::Endpoint;
+use super::{
+    Simulator, anthropic, bedrock, completions, embeddings, gemini, headers, ollama, openai_chat,
+    responses,
+};
 
-const JSON: &str = "application/json";
-const EVENTS: &str = "text/event-stream; charset=utf-8";
+pub(super) const JSON: &str = "application/json";
 
-/// Choices that one request may ask for, as at OpenAI.
-const CHOICES_MAX: u32 = 128;
-const PROMPTS_MAX: u32 = 2048;
-
-/// An endpoint whose requests are counted.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Endpoint {
-    Chat,
-    Completions,
-    Embeddings,
+/// A request, as its endpoint reads it.
+#[derive(Clone, Copy)]
+pub(super) struct Received<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) head: &'a request::Parts,
+    /// The path's.
+    pub(super) model: Option<&'a str>,
+    pub(super) body: &'a [u8],
 }
 
-/// A request, as far as it matters for the answer.
-pub(super) struct Call {
-    pub(super) model: String,
-    pub(super) prompt_tokens: u32,
-    pub(super) output: Output,
+/// A checked request.
+pub(super) enum Call {
+    Ask(Box<Question>),
+    Make(Make),
 }
 
-pub(super) enum Output {
-    Text(TextOutput),
-    Vectors(Vectors),
-}
-
-/// The text that a request asks for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TextOutput {
-    pub(super) shape: Shape,
-    pub(super) prompts: u32,
-    /// Per prompt.
-    pub(super) choices: Option<u32>,
-    /// Per choice.
-    pub(super) tokens_max: Option<u32>,
+/// A request for an answer of words and calls.
+pub(super) struct Question {
+    pub(super) ask: Ask,
+    pub(super) form: Form,
     pub(super) stream: bool,
-    pub(super) include_usage: bool,
 }
 
-#[derive(Deserialize)]
-pub(super) struct StreamOptions {
-    include_usage: Option<bool>,
+/// A request for anything else.
+pub(super) struct Make {
+    pub(super) model: String,
+    /// What the limits count.
+    pub(super) prompt_tokens: u32,
+    pub(super) content_type: &'static str,
+    pub(super) body: Box<dyn FnOnce(Option<Usage>) -> Vec<u8> + Send>,
 }
 
-impl StreamOptions {
-    pub(super) fn include_usage(options: Option<Self>) -> bool {
-        options
-            .and_then(|options| options.include_usage)
-            .unwrap_or_default()
-    }
+/// What is decided of an answer when its request arrives.
+struct Plan {
+    said: Said,
+    usage: Usage,
 }
 
-pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
-        let message = format!("We could not parse the JSON body of your request: {error}.");
-        ApiError::invalid_request(message)
-    })
-}
-
-/// The secret in `Authorization`.
-pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
-    headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, secret)| scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty())
-        .map(|(_, secret)| secret)
-        .ok_or_else(ApiError::no_key)
-}
-
-pub(super) fn failed(failure: &Failure) -> Result<Reply, ConnectionReset> {
+pub(super) fn failed(failure: &Failure, addressee: Addressee) -> Result<Reply, ConnectionReset> {
     match failure {
-        Failure::Refusal(refusal) => Ok(errors::refused(refusal)),
+        Failure::Refusal(refusal) => Ok(errors::refused(refusal, addressee)),
         Failure::Html => Ok(errors::bad_gateway_page()),
         Failure::Reset => Err(ConnectionReset),
     }
 }
 
 impl Endpoint {
-    fn parse(self, body: &[u8]) -> Result<Call, ApiError> {
+    fn read(self, received: Received<'_>) -> Reading<Call> {
         match self {
-            Self::Chat => chat::parse(body),
-            Self::Completions => completions::parse(body),
-            Self::Embeddings => embeddings::parse(body),
+            Self::Chat => openai_chat::read(received),
+            Self::Completions => completions::read(received),
+            Self::Embeddings => embeddings::read(received),
+            Self::Messages => anthropic::read(received),
+            Self::MessageTokens => anthropic::read_count(received),
+            Self::Generate => gemini::read(received, false),
+            Self::GenerateStream => gemini::read(received, true),
+            Self::GeminiTokens => gemini::read_count(received),
+            Self::EmbedContent => gemini::read_embed(received),
+            Self::OllamaChat => ollama::read_chat(received),
+            Self::OllamaGenerate => ollama::read_generate(received),
+            Self::OllamaEmbed => ollama::read_embed(received),
+            Self::OllamaEmbeddings => ollama::read_embeddings(received),
+            Self::Responses => responses::read(received),
+            Self::Converse => bedrock::read(received, false),
+            Self::ConverseStream => bedrock::read(received, true),
+            Self::BatchEmbedContents => gemini::read_batch_embed(received),
         }
     }
 }
 
-impl TextOutput {
-    pub(super) fn checked(self) -> Result<Self, ApiError> {
-        let choices = self.choices.unwrap_or(1);
-        if !(1..=CHOICES_MAX).contains(&choices) {
-            return Err(ApiError::out_of_range("n", "1 to 128"));
-        }
-        if self.prompts > PROMPTS_MAX {
-            return Err(ApiError::out_of_range("prompt", "at most 2048 texts"));
-        }
-        Ok(self)
-    }
-
-    fn choices_in_all(self) -> u32 {
-        self.prompts.saturating_mul(self.choices.unwrap_or(1))
-    }
-
-    /// Tokens per choice, and why they end.
-    fn tokens(self, behaviour: &Behaviour) -> (u32, &'static str) {
-        match self.tokens_max {
-            Some(tokens_max) if tokens_max < behaviour.tokens => (tokens_max, "length"),
-            _ => (behaviour.tokens, "stop"),
+impl Received<'_> {
+    /// The model of the path, or of the body.
+    pub(super) fn model_of(&self, fields: &mut Fields<'_>) -> Reading<String> {
+        let named = fields.text("model")?;
+        match self.model.or(named) {
+            Some(model) => Ok(model.to_owned()),
+            None => Err(fields.missing("model")),
         }
     }
 }
 
 impl Call {
-    /// What the answer will report.
-    fn usage(&self, behaviour: &Behaviour) -> Usage {
-        let completion_tokens = match &self.output {
-            Output::Text(text) => text
-                .tokens(behaviour)
-                .0
-                .saturating_mul(text.choices_in_all()),
-            Output::Vectors(_) => 0,
+    pub(super) fn ask(ask: Ask, form: Form, stream: bool) -> Self {
+        Self::Ask(Box::new(Question { ask, form, stream }))
+    }
+
+    pub(super) fn model(&self) -> &str {
+        match self {
+            Self::Ask(question) => &question.ask.model,
+            Self::Make(make) => &make.model,
+        }
+    }
+
+    /// What will be said, and what the answer will report.
+    fn plan(&self, behaviour: &Behaviour) -> Plan {
+        let (said, usage) = match self {
+            Self::Ask(question) => {
+                let ask = &question.ask;
+                let said = ask.answer(behaviour.tokens);
+                let (tokens, thoughts) = said.tokens();
+                let tokens = tokens.saturating_mul(ask.choices);
+                let thoughts = thoughts.saturating_mul(ask.choices);
+                let usage = Usage::new(ask.prompt_tokens, tokens, thoughts);
+                (said, usage)
+            }
+            Self::Make(make) => (Said::default(), Usage::new(make.prompt_tokens, 0, 0)),
         };
-        let usage = Usage::new(self.prompt_tokens, completion_tokens);
-        match behaviour.reported_tokens {
+        let usage = match behaviour.reported_tokens {
             Some(total_tokens) => usage.reported_as(total_tokens),
             None => usage,
-        }
+        };
+        Plan { said, usage }
     }
 }
 
 impl Simulator {
     pub(super) async fn infer(
         &self,
-        id: u64,
+        addressee: Addressee,
         endpoint: Endpoint,
+        model: Option<Cow<'_, str>>,
         head: &request::Parts,
         body: &Bytes,
     ) -> Result<Reply, ConnectionReset> {
-        let secret = match bearer(&head.headers) {
+        let dialect = addressee.dialect;
+        let secret = match dialect.secret(head) {
             Ok(secret) => secret,
-            Err(error) => return Ok(error.into_reply()),
+            Err(error) => return Ok(error.into_reply(addressee)),
         };
         let request_id = head.headers.get("x-request-id");
         let request_id = request_id.and_then(|value| value.to_str().ok());
-        let key = self.keys.get(secret);
+        let key = self.keys.get(&secret);
         if !key.is_accepted() {
-            key.turn_away(request_id).refuse(401);
-            return Ok(ApiError::unknown_key(secret).into_reply());
+            let error = ApiError::unknown_key(&secret, dialect);
+            key.turn_away(request_id).refuse(error.status.as_u16());
+            return Ok(error.into_reply(addressee));
         }
-        let call = match endpoint.parse(body) {
+        let received = Received {
+            dialect,
+            head,
+            model: model.as_deref(),
+            body,
+        };
+        let call = match endpoint.read(received) {
             Ok(call) => call,
-            Err(error) => {
-                let reply = error.into_reply();
-                let status = reply.status().as_u16();
-                key.turn_away(request_id).finish_with(status);
-                return Ok(reply);
+            Err(invalid) => {
+                let error = ApiError::invalid(&invalid, dialect);
+                key.turn_away(request_id).finish_with(error.status.as_u16());
+                return Ok(error.into_reply(addressee));
             }
         };
         let behaviour = key.behaviour();
         let idle_close = behaviour.idle_close;
         let rate_limit_headers = behaviour.rate_limit_headers;
-        let usage = call.usage(&behaviour);
+        let plan = call.plan(&behaviour);
         let Arrival {
             flight,
             refusal,
             requests,
             tokens,
             chances,
-        } = key.arrive(usage.total_tokens, request_id);
+        } = key.arrive(plan.usage.total_tokens(), request_id);
         let mut reply = match refusal {
             Some(refusal) => {
                 flight.refuse(429);
-                ApiError::over_limit(&refusal, &call.model).into_reply()
+                ApiError::over_limit(&refusal, call.model()).into_reply(addressee)
             }
             None => {
-                let answered = self.answer_call(id, call, usage, behaviour, chances, flight);
+                let answered = self.answer_call(addressee, call, plan, behaviour, chances, flight);
                 answered.await?
             }
         };
         if rate_limit_headers {
-            reply = headers::with_standings(reply, requests, tokens);
+            let now_us = self.clock.unix_us(self.clock.now_us());
+            reply = headers::with_standings(reply, dialect, now_us, requests, tokens);
         }
         if let Some(idle_close) = idle_close {
             reply.extensions_mut().insert(IdleClose(idle_close));
@@ -211,54 +212,51 @@ impl Simulator {
 
     async fn answer_call(
         &self,
-        id: u64,
+        addressee: Addressee,
         call: Call,
-        usage: Usage,
+        Plan { said, usage }: Plan,
         behaviour: Behaviour,
         (place_in_jitter, fate): (f64, f64),
         flight: Flight,
     ) -> Result<Reply, ConnectionReset> {
         wait(behaviour.first_byte(place_in_jitter)).await;
         if let Some(failure) = behaviour.failure(fate) {
-            let reply = failed(&failure);
+            let reply = failed(&failure, addressee);
             flight.finish_with(reply.as_ref().map_or(0, |reply| reply.status().as_u16()));
             return reply;
         }
         let told = behaviour.usage.then_some(usage);
-        let text = match call.output {
-            Output::Text(text) => text,
-            Output::Vectors(vectors) => {
-                let bytes = vectors.body(&call.model, told.map(|usage| usage.total_tokens));
-                return Ok(whole(bytes, 1, &behaviour, flight));
+        let Question { ask, form, stream } = match call {
+            Call::Ask(question) => *question,
+            Call::Make(make) => {
+                let body = (make.body)(told);
+                return Ok(whole(body, make.content_type, 1, &behaviour, flight));
             }
         };
-        let (tokens, finish_reason) = text.tokens(&behaviour);
-        let prefix = match text.shape {
-            Shape::Chat => "chatcmpl",
-            Shape::Completion => "cmpl",
-        };
-        let generation = Generation {
-            shape: text.shape,
-            id: format!("{prefix}-{id:029x}"),
+        let answer = Answer {
+            id: addressee.id,
             created: self.clock.unix_seconds(),
-            model: call.model,
-            choices: text.choices_in_all(),
-            tokens,
-            finish_reason,
+            model: ask.model,
+            choices: ask.choices,
+            parts: said.parts,
+            finish: said.finish,
+            signs: ask.signs,
             usage: told,
-            include_usage: text.include_usage,
         };
-        if !text.stream {
+        if !stream {
+            let tokens = answer.tokens();
             wait(behaviour.pace(tokens)).await;
-            return Ok(whole(generation.body(), tokens, &behaviour, flight));
+            let body = form.body(&answer);
+            return Ok(whole(body, JSON, tokens, &behaviour, flight));
         }
         let dress = behaviour.dress;
-        let stream = PacedStream::new(generation, behaviour, flight);
+        let writer = form.writer(&answer);
+        let stream = PacedStream::new(answer, writer, behaviour, flight);
         let body = match dress.is_plain() {
             true => ReplyBody::Stream(Box::new(stream)),
             false => ReplyBody::Tailored(Box::new(TailoredStream::new(stream, dress))),
         };
-        let mut reply = reply::with_body(StatusCode::OK, EVENTS, body);
+        let mut reply = reply::with_body(StatusCode::OK, form.content_type(), body);
         let no_cache = HeaderValue::from_static("no-cache");
         reply.headers_mut().insert(CACHE_CONTROL, no_cache);
         Ok(encoded(reply, dress.encoding))
@@ -266,7 +264,13 @@ impl Simulator {
 }
 
 /// An answer in one piece, unless it breaks: it has no chunks, so any break comes half-way.
-fn whole(body: Vec<u8>, tokens: u32, behaviour: &Behaviour, flight: Flight) -> Reply {
+fn whole(
+    body: Vec<u8>,
+    content_type: &'static str,
+    tokens: u32,
+    behaviour: &Behaviour,
+    flight: Flight,
+) -> Reply {
     let encoding = behaviour.dress.encoding;
     let bytes = match encoding {
         Some(encoding) => tailor::encode(encoding, &body),
@@ -275,9 +279,9 @@ fn whole(body: Vec<u8>, tokens: u32, behaviour: &Behaviour, flight: Flight) -> R
     let reply = match behaviour.break_in(tokens) {
         Some(place) if place.kind.is_for_whole_bodies() => {
             let body = ReplyBody::Broken(BrokenBody::new(&bytes, place.kind, flight));
-            reply::with_body(StatusCode::OK, JSON, body)
+            reply::with_body(StatusCode::OK, content_type, body)
         }
-        _ => reply::with_bytes(StatusCode::OK, JSON, bytes, Some(flight)),
+        _ => reply::with_bytes(StatusCode::OK, content_type, bytes, Some(flight)),
     };
     encoded(reply, encoding)
 }

@@ -12,6 +12,7 @@ use crate::oracle::{ArrivalReport, KeyReport, ProbeReport};
 use crate::reply::{self, Reply};
 
 use super::Simulator;
+use super::dialect::Addressee;
 use super::errors::ApiError;
 
 /// Times are microseconds since the reset; `reset_unix_us` places it in the calendar.
@@ -39,18 +40,23 @@ struct Done {}
 
 impl Simulator {
     /// `None` if it is not a question for the oracle.
-    pub(super) fn oracle(&self, head: &http::request::Parts, body: &Bytes) -> Option<Reply> {
+    pub(super) fn oracle(
+        &self,
+        addressee: Addressee,
+        head: &http::request::Parts,
+        body: &Bytes,
+    ) -> Option<Reply> {
         let path = head.uri.path();
         if let Some(secret) = path.strip_prefix("/oracle/arrivals/") {
             return (head.method == Method::GET).then(|| self.arrivals(secret));
         }
         if let Some(name) = path.strip_prefix("/behaviour/") {
-            return (head.method == Method::PUT).then(|| self.set_behaviour(name, body));
+            return (head.method == Method::PUT).then(|| self.set_behaviour(addressee, name, body));
         }
         match (&head.method, path) {
             (&Method::GET, "/oracle") => Some(self.report()),
             (&Method::POST, "/oracle/reset") => Some(self.reset()),
-            (&Method::PUT, "/listener") => Some(self.set_door(body)),
+            (&Method::PUT, "/listener") => Some(self.set_door(addressee, body)),
             _ => None,
         }
     }
@@ -82,23 +88,23 @@ impl Simulator {
         reply::json(StatusCode::OK, &reset)
     }
 
-    fn set_behaviour(&self, name: &str, body: &[u8]) -> Reply {
+    fn set_behaviour(&self, addressee: Addressee, name: &str, body: &[u8]) -> Reply {
         match BehaviourPatch::parse(body) {
             Ok(patch) => {
                 self.keys.set_behaviour(name, patch);
                 reply::json(StatusCode::OK, &Done {})
             }
-            Err(error) => ApiError::invalid_request(error.to_string()).into_reply(),
+            Err(error) => ApiError::invalid_request(error.to_string()).into_reply(addressee),
         }
     }
 
-    fn set_door(&self, body: &[u8]) -> Reply {
+    fn set_door(&self, addressee: Addressee, body: &[u8]) -> Reply {
         match DoorPatch::apply(body, self.door()) {
             Ok(door) => {
                 self.door.send_replace(door);
                 reply::json(StatusCode::OK, &Done {})
             }
-            Err(error) => ApiError::invalid_request(error.to_string()).into_reply(),
+            Err(error) => ApiError::invalid_request(error.to_string()).into_reply(addressee),
         }
     }
 }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 /// The form of a stream's bytes, and the encoding of all bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dress {
-    pub(crate) line_end: LineEnd,
+    /// Instead of the dialect's own.
+    pub(crate) line_end: Option<LineEnd>,
     /// Begins with a byte order mark.
     pub(crate) bom: bool,
     /// Whether a space follows `data:`.
@@ -18,10 +19,9 @@ pub(crate) struct Dress {
     pub(crate) encoding: Option<Encoding>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LineEnd {
-    #[default]
     Lf,
     CrLf,
     Cr,
@@ -37,7 +37,7 @@ pub(crate) enum Encoding {
 impl Default for Dress {
     fn default() -> Self {
         Self {
-            line_end: LineEnd::Lf,
+            line_end: None,
             bom: false,
             space: true,
             piece: None,

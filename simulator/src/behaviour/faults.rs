@@ -21,12 +21,13 @@ pub(crate) enum Failure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    /// Of an OpenAI error body.
+    /// Of the error's body.
     pub(crate) code: Option<Arc<str>>,
-    /// Instead of an OpenAI error body.
+    /// Instead of the error's body.
     pub(crate) body: Option<Arc<str>>,
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) retry_after_headers: RetryAfterHeaders,
+    /// `None` is what the API of the request does.
+    pub(crate) retry_after_headers: Option<RetryAfterHeaders>,
 }
 
 /// After how many content chunks a stream breaks, by kind.
@@ -53,15 +54,15 @@ pub(crate) enum BreakKind {
     Cut,
     /// The connection is reset: the same, by RST.
     Reset,
-    /// The body ends in good order, but neither `finish_reason` nor `[DONE]` was said.
+    /// The body ends in good order, but neither a reason to finish nor an end was said.
     End,
-    /// An error event, then the end of the body in good order.
+    /// The dialect's error, then the end of the body in good order.
     Error,
     /// Nothing more is sent.
     Stall,
 }
 
-/// An event between two content chunks that no client can read; the stream goes on after it.
+/// A line between two content chunks that no client can read; the stream goes on after it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Garbage {
@@ -112,11 +113,12 @@ impl BreakKind {
 }
 
 impl Garbage {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    /// `frame_end` is what the stream ends its frames with.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, frame_end: &[u8]) {
         let length = self.bytes.max(self.line.len());
         let end = out.len() + length;
         out.extend_from_slice(self.line.as_bytes());
         out.resize(end, b'x');
-        out.extend_from_slice(b"\n\n");
+        out.extend_from_slice(frame_end);
     }
 }

@@ -142,7 +142,7 @@ impl Behaviour {
             breaks: breaks.or(self.breaks),
             garbage: garbage.or_else(|| self.garbage.clone()),
             dress: Dress {
-                line_end: line_end.unwrap_or(self.dress.line_end),
+                line_end: line_end.or(self.dress.line_end),
                 bom: bom.unwrap_or(self.dress.bom),
                 space: space.unwrap_or(self.dress.space),
                 piece: piece.or(self.dress.piece),
@@ -152,7 +152,7 @@ impl Behaviour {
             code: code.or_else(|| self.code.clone()),
             body: body.or_else(|| self.body.clone()),
             retry_after: retry_after.or(self.retry_after),
-            retry_after_headers: retry_after_headers.unwrap_or(self.retry_after_headers),
+            retry_after_headers: retry_after_headers.or(self.retry_after_headers),
             usage: usage.unwrap_or(self.usage),
             reported_tokens: reported_tokens.or(self.reported_tokens),
             rate_limit_headers: rate_limit_headers.unwrap_or(self.rate_limit_headers),

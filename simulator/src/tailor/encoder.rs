@@ -1,6 +1,7 @@
 //! gzip and brotli that compress nothing: any decoder reads them, and no library is needed to write them.
 
 use crate::behaviour::Encoding;
+use crate::crc32;
 
 /// A stored block's length has 16 bits in both formats.
 const BLOCK_MAX: usize = 0xFFFF;
@@ -60,7 +61,7 @@ impl Gzip {
 
     fn write(&mut self, block: &[u8], out: &mut Vec<u8>) {
         self.begin(out);
-        self.crc = crc32(self.crc, block);
+        self.crc = crc32::of(self.crc, block);
         let length = u16::try_from(block.len()).unwrap_or(u16::MAX);
         self.length = self.length.wrapping_add(length.into());
         // RFC 1951 §3.2.4: not the last, stored, at a byte's boundary.
@@ -97,22 +98,6 @@ impl Brotli {
         // The last and empty; behind the stream's header if there was nothing before.
         out.push(if self.is_begun { 0b11 } else { 0b110 });
     }
-}
-
-/// Bit by bit: these bodies are small.
-fn crc32(crc: u32, bytes: &[u8]) -> u32 {
-    let mut crc = !crc;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            let is_odd = crc & 1 == 1;
-            crc >>= 1;
-            if is_odd {
-                crc ^= 0xEDB8_8320;
-            }
-        }
-    }
-    !crc
 }
 
 #[cfg(test)]

@@ -33,7 +33,13 @@ async fn a_chat_is_answered_with_its_usage() {
         "finish_reason": "stop",
     });
     assert_eq!(answer["choices"], json!([choice]));
-    let usage = json!({"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4});
+    let usage = json!({
+        "prompt_tokens": 1,
+        "completion_tokens": 3,
+        "total_tokens": 4,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    });
     assert_eq!(answer["usage"], usage);
 }
 

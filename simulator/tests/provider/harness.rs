@@ -53,6 +53,19 @@ impl Provider {
         request.json(body)
     }
 
+    /// A request whose only credential is among `headers`.
+    pub(crate) fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> RequestBuilder {
+        let request = self.client.post(self.url(path)).json(body);
+        headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        })
+    }
+
     /// A chat of one token in, with `fields` on top.
     pub(crate) fn chat(&self, fields: Value) -> RequestBuilder {
         self.post("/v1/chat/completions", &chat_body(fields))
@@ -160,15 +173,39 @@ pub(crate) async fn events_of(response: Response) -> Vec<String> {
         .collect()
 }
 
-fn chat_body(fields: Value) -> Value {
-    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+/// The name and the data of each event of a whole stream.
+pub(crate) async fn named_events_of(response: Response) -> Vec<(String, Value)> {
+    let text = response.text().await.expect("a whole body");
+    let events = text.strip_suffix("\n\n").expect("events").split("\n\n");
+    events
+        .map(|event| {
+            let (name, data) = event.split_once('\n').expect("two lines");
+            let name = name.strip_prefix("event: ").expect("a name");
+            let data = data.strip_prefix("data: ").expect("data");
+            let data = serde_json::from_str(data).expect("JSON");
+            (name.to_owned(), data)
+        })
+        .collect()
+}
+
+/// `body` with `fields` on top; a field that is `null` is taken away.
+pub(crate) fn with(mut body: Value, fields: Value) -> Value {
     let Value::Object(fields) = fields else {
         panic!("fields are an object");
     };
+    let body_fields = body.as_object_mut().expect("an object");
     for (name, value) in fields {
-        body[name] = value;
+        match value {
+            Value::Null => body_fields.remove(&name),
+            value => body_fields.insert(name, value),
+        };
     }
     body
+}
+
+fn chat_body(fields: Value) -> Value {
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    with(body, fields)
 }
 
 /// One that shows encodings as they come, whatever other crates ask of `reqwest`.

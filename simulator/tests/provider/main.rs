@@ -8,8 +8,15 @@
 mod harness;
 
 mod answers;
+mod anthropic;
+mod azure;
+mod bedrock;
 mod connections;
 mod counts;
 mod faults;
+mod gemini;
 mod limits;
+mod ollama;
+mod openai_chat;
+mod responses;
 mod streams;
