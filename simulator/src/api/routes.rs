@@ -45,6 +45,10 @@ pub(super) enum Endpoint {
     Responses,
     Converse,
     ConverseStream,
+    Moderations,
+    Images,
+    Speech,
+    Transcriptions,
 }
 
 pub(super) fn of(head: &Parts) -> Route<'_> {
@@ -97,6 +101,10 @@ fn openai_endpoint(path: &str) -> Option<Endpoint> {
         "/completions" => Endpoint::Completions,
         "/embeddings" => Endpoint::Embeddings,
         "/responses" => Endpoint::Responses,
+        "/moderations" => Endpoint::Moderations,
+        "/images/generations" => Endpoint::Images,
+        "/audio/speech" => Endpoint::Speech,
+        "/audio/transcriptions" => Endpoint::Transcriptions,
         _ => return None,
     })
 }
@@ -175,7 +183,7 @@ fn deployment<'a>(head: &'a Parts, rest: &'a str) -> Option<Target<'a>> {
     query::field(head.uri.query(), "api-version")?;
     let (deployment, _) = rest.split_once('/')?;
     let endpoint = match openai_endpoint(rest.strip_prefix(deployment)?)? {
-        Endpoint::Responses => return None,
+        Endpoint::Responses | Endpoint::Moderations => return None,
         endpoint => endpoint,
     };
     Some(Target::Infer(endpoint, Some(query::decoded(deployment))))
