@@ -164,10 +164,13 @@ fn bedrock(rest: &str) -> Route<'_> {
     }
 }
 
-/// What follows `/openai/`: deployments with a version, or paths as OpenAI's own without.
+/// What follows `/openai/`: deployments and responses with a version, or paths as OpenAI's own without.
 fn azure<'a>(head: &'a Parts, rest: &'a str) -> Route<'a> {
     let target = match rest.strip_prefix("deployments/") {
         Some(rest) => deployment(head, rest),
+        None if rest == "responses" => query::field(head.uri.query(), "api-version")
+            .map(|_| Target::Infer(Endpoint::Responses, None)),
+        None if rest == "v1/models" => Some(Target::Look(Page::Models)),
         None => match rest.strip_prefix("v1") {
             Some(rest) => openai_endpoint(rest).map(|endpoint| Target::Infer(endpoint, None)),
             None => None,
