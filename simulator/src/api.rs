@@ -11,6 +11,8 @@ mod form;
 mod gemini;
 mod headers;
 mod inference;
+mod media;
+mod moderations;
 mod ollama;
 mod openai_chat;
 mod oracle;

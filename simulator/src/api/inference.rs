@@ -22,8 +22,8 @@ use super::errors::{self, ApiError};
 use super::form::Form;
 use super::routes::Endpoint;
 use super::{
-    Simulator, anthropic, bedrock, completions, embeddings, gemini, headers, ollama, openai_chat,
-    responses,
+    Simulator, anthropic, bedrock, completions, embeddings, gemini, headers, media, moderations,
+    ollama, openai_chat, responses,
 };
 
 pub(super) const JSON: &str = "application/json";
@@ -91,6 +91,10 @@ impl Endpoint {
             Self::OllamaEmbed => ollama::read_embed(received),
             Self::OllamaEmbeddings => ollama::read_embeddings(received),
             Self::Responses => responses::read(received),
+            Self::Moderations => moderations::read(received),
+            Self::Images => media::read_image(received),
+            Self::Speech => media::read_speech(received),
+            Self::Transcriptions => media::read_transcription(received),
             Self::Converse => bedrock::read(received, false),
             Self::ConverseStream => bedrock::read(received, true),
             Self::BatchEmbedContents => gemini::read_batch_embed(received),

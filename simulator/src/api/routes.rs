@@ -45,6 +45,10 @@ pub(super) enum Endpoint {
     Responses,
     Converse,
     ConverseStream,
+    Moderations,
+    Images,
+    Speech,
+    Transcriptions,
 }
 
 pub(super) fn of(head: &Parts) -> Route<'_> {
@@ -97,6 +101,10 @@ fn openai_endpoint(path: &str) -> Option<Endpoint> {
         "/completions" => Endpoint::Completions,
         "/embeddings" => Endpoint::Embeddings,
         "/responses" => Endpoint::Responses,
+        "/moderations" => Endpoint::Moderations,
+        "/images/generations" => Endpoint::Images,
+        "/audio/speech" => Endpoint::Speech,
+        "/audio/transcriptions" => Endpoint::Transcriptions,
         _ => return None,
     })
 }
@@ -156,10 +164,13 @@ fn bedrock(rest: &str) -> Route<'_> {
     }
 }
 
-/// What follows `/openai/`: deployments with a version, or paths as OpenAI's own without.
+/// What follows `/openai/`: deployments and responses with a version, or paths as OpenAI's own without.
 fn azure<'a>(head: &'a Parts, rest: &'a str) -> Route<'a> {
     let target = match rest.strip_prefix("deployments/") {
         Some(rest) => deployment(head, rest),
+        None if rest == "responses" => query::field(head.uri.query(), "api-version")
+            .map(|_| Target::Infer(Endpoint::Responses, None)),
+        None if rest == "v1/models" => Some(Target::Look(Page::Models)),
         None => match rest.strip_prefix("v1") {
             Some(rest) => openai_endpoint(rest).map(|endpoint| Target::Infer(endpoint, None)),
             None => None,
@@ -175,7 +186,7 @@ fn deployment<'a>(head: &'a Parts, rest: &'a str) -> Option<Target<'a>> {
     query::field(head.uri.query(), "api-version")?;
     let (deployment, _) = rest.split_once('/')?;
     let endpoint = match openai_endpoint(rest.strip_prefix(deployment)?)? {
-        Endpoint::Responses => return None,
+        Endpoint::Responses | Endpoint::Moderations => return None,
         endpoint => endpoint,
     };
     Some(Target::Infer(endpoint, Some(query::decoded(deployment))))

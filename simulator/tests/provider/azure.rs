@@ -65,6 +65,11 @@ async fn the_new_paths_take_the_model_from_the_body() {
         (chat.status().as_u16(), respond.status().as_u16()),
         (200, 200)
     );
+    let versioned = "/openai/responses?api-version=2025-04-01-preview";
+    let versioned = provider.post_with(versioned, &HEADERS, &json!({"model": "d", "input": "hi"}));
+    assert_eq!(send(versioned).await.status(), 200);
+    let models = provider.get("/openai/v1/models");
+    assert_eq!(json_of(send(models).await).await["object"], "list");
     assert_eq!(no_model.status(), 400);
     assert_eq!(twice.status(), 401);
 }

@@ -53,6 +53,12 @@ impl Provider {
         request.json(body)
     }
 
+    pub(crate) fn post_form(&self, path: &str, boundary: &str, form: String) -> RequestBuilder {
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        let request = self.client.post(self.url(path)).bearer_auth("sk-1");
+        request.header("content-type", content_type).body(form)
+    }
+
     /// A request whose only credential is among `headers`.
     pub(crate) fn post_with(
         &self,

@@ -2,7 +2,12 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a test harness fails by panicking"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "JSON is written where it is passed"
 )]
 
 mod harness;
@@ -16,6 +21,7 @@ mod counts;
 mod faults;
 mod gemini;
 mod limits;
+mod media;
 mod ollama;
 mod openai_chat;
 mod responses;

@@ -17,7 +17,7 @@ pub(super) fn finished(form: &ResponsesForm, answer: &Answer) -> Value {
     let output: Vec<_> = parts(answer)
         .map(|(index, part)| item(form, answer, index, part, status(answer)))
         .collect();
-    let mut response = response(form, answer, status(answer), output.into());
+    let mut response = response(form, answer, status(answer), &output.into());
     if answer.finish == Finish::Length {
         response["incomplete_details"] = json!({"reason": "max_output_tokens"});
     }
@@ -31,7 +31,7 @@ pub(super) fn response(
     form: &ResponsesForm,
     answer: &Answer,
     status: &str,
-    output: Value,
+    output: &Value,
 ) -> Value {
     let mut response = json!({
         "id": response_id(answer.id),

@@ -130,7 +130,7 @@ impl Writer {
 
 impl StreamWriter for Writer {
     fn open(&mut self, answer: &Answer, out: &mut Vec<u8>) {
-        let response = response(&self.form, answer, "in_progress", json!([]));
+        let response = response(&self.form, answer, "in_progress", &json!([]));
         let fields = json!({"response": response});
         self.write("response.created", &fields, out);
         self.write("response.in_progress", &fields, out);
