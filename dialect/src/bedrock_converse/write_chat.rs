@@ -165,22 +165,16 @@ fn text_format<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<TextFormat<
     }
 }
 
-/// Only an effort from `low` on can be told: budgets, and no thoughts at all, are each model's own fields.
+/// Only an effort from `low` on can be told, or a budget as the nearest one: no thoughts at all are each model's own
+/// field, and so are thoughts of any length. Whether they are shown beside an effort is each model's habit.
 fn effort(
     reasoning: Option<&Reasoning>,
     losses: &Losses,
 ) -> Result<Option<&'static str>, Unsupported> {
-    let Some(Reasoning {
-        effort,
-        budget,
-        is_shown,
-    }) = reasoning
-    else {
-        return Ok(None);
-    };
-    let told = effort.filter(|effort| *effort >= Effort::Low);
-    let is_told = told == *effort && budget.is_none() && is_shown.is_none();
-    if !is_told {
+    let asked = reasoning.and_then(Reasoning::nearest_effort);
+    let told = asked.filter(|effort| *effort >= Effort::Low);
+    let is_shown = reasoning.is_some_and(|reasoning| reasoning.is_shown == Some(true));
+    if told != asked || (asked.is_none() && is_shown) {
         losses.lose(Field::Reasoning)?;
     }
     Ok(told.map(Effort::as_str))

@@ -222,6 +222,20 @@ impl Effort {
     }
 }
 
+impl Reasoning {
+    /// The effort that is asked for, or the one that the budget comes nearest to, by the table with which Google's
+    /// OpenAI-compatible endpoint translates the other way: low is 1024, medium 8192, high 24576.
+    pub fn nearest_effort(&self) -> Option<Effort> {
+        let of_budget = |budget| match budget {
+            0 => Effort::None,
+            1..=1024 => Effort::Low,
+            1025..=8192 => Effort::Medium,
+            _ => Effort::High,
+        };
+        self.effort.or(self.budget.map(of_budget))
+    }
+}
+
 impl Chat {
     /// The name of the tool that was called under `id`, in the messages so far.
     pub fn tool_name(&self, id: &str) -> Option<&str> {

@@ -57,7 +57,7 @@ impl Losses {
     }
 
     /// [`Self::lose`], if `value` is there.
-    pub fn lose_if<T>(&self, field: Field, value: Option<T>) -> Result<(), Unsupported> {
+    pub fn lose_if<T: Copy>(&self, field: Field, value: Option<T>) -> Result<(), Unsupported> {
         match value {
             Some(_) => self.lose(field),
             None => Ok(()),

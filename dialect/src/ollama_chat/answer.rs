@@ -1,7 +1,6 @@
 //! What an upstream says: a whole answer or one line of its stream, of `/api/chat` or `/api/generate`.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -170,11 +169,11 @@ fn complete(token: &mut Value) {
 
 /// Why `body` is no answer: errors come in many shapes.
 pub(super) fn fault_of(body: &[u8]) -> ReplyFault {
-    if let Some(error) = UpstreamError::parse(body) {
-        return ReplyFault::from(error);
-    }
-    match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(IgnoredAny) => ReplyFault::NoAnswer,
-        Err(_) => ReplyFault::NotJson,
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return ReplyFault::NotJson;
+    };
+    match body.get("error").and_then(UpstreamError::of_error) {
+        Some(error) => ReplyFault::from(error),
+        None => ReplyFault::NoAnswer,
     }
 }

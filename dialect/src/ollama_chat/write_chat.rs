@@ -121,7 +121,7 @@ pub(crate) fn write_chat(
             stop: &chat.stop,
         },
         think: match &chat.reasoning {
-            Some(reasoning) => write_reasoning(reasoning, losses)?,
+            Some(reasoning) => write_reasoning(reasoning),
             None => None,
         },
         logprobs: chat.logprobs.map(|_| true),
@@ -182,17 +182,15 @@ impl Options<'_> {
     }
 }
 
-/// Levels go by their names; which of them a model has, the upstream knows. There are no budgets.
-fn write_reasoning(reasoning: &Reasoning, losses: &Losses) -> Result<Option<Think>, Unsupported> {
-    let think = match (reasoning.effort, reasoning.budget) {
-        (Some(Effort::None), _) | (None, Some(0)) => return Ok(Some(Think::Flag(false))),
+/// Levels go by their names; which of them a model has, the upstream knows. There are no budgets: who has one thinks.
+fn write_reasoning(reasoning: &Reasoning) -> Option<Think> {
+    match (reasoning.effort, reasoning.budget) {
+        (Some(Effort::None), _) | (None, Some(0)) => Some(Think::Flag(false)),
         (Some(effort), _) => Some(Think::Level(effort.as_str())),
         (None, Some(_)) => Some(Think::Flag(true)),
         // Whoever wants to see thoughts wants the model to have some.
         (None, None) => (reasoning.is_shown == Some(true)).then_some(Think::Flag(true)),
-    };
-    losses.lose_if(Field::Reasoning, reasoning.budget)?;
-    Ok(think)
+    }
 }
 
 #[cfg(test)]

@@ -79,29 +79,22 @@ impl Habits {
     }
 }
 
-/// The effort that is asked for; a budget of nothing is one, too. `None` if there is neither.
-fn effort_of(reasoning: &Reasoning) -> Option<Effort> {
-    let no_budget = (reasoning.budget == Some(0)).then_some(Effort::None);
-    reasoning.effort.or(no_budget)
-}
-
-/// By `reasoning_effort`, which has no words for a budget.
+/// By `reasoning_effort`, to which a budget is translated.
 ///
 /// That thoughts are wanted in the answer is no loss: OpenAI shows them to no one, others show them unasked.
 fn effort(reasoning: &Reasoning) -> Option<Fields> {
-    match effort_of(reasoning) {
-        Some(effort) => Some(one("reasoning_effort", effort.as_str())),
-        None if reasoning.budget.is_some() => None,
-        None => Some(Fields::new()),
-    }
+    Some(match reasoning.nearest_effort() {
+        Some(effort) => one("reasoning_effort", effort.as_str()),
+        None => Fields::new(),
+    })
 }
 
 /// By `thinking`, which only knows yes and no.
 fn switch(reasoning: &Reasoning) -> Fields {
-    let kind = match (effort_of(reasoning), reasoning.budget) {
-        (Some(Effort::None), _) => "disabled",
-        (None, None) => return Fields::new(),
-        _ => "enabled",
+    let kind = match reasoning.nearest_effort() {
+        Some(Effort::None) => "disabled",
+        None => return Fields::new(),
+        Some(_) => "enabled",
     };
     one("thinking", one("type", kind))
 }
@@ -136,12 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn openai_is_told_an_effort_and_has_no_words_for_a_budget() {
+    fn openai_is_told_an_effort_and_a_budget_as_the_nearest() {
         let says = |effort| Some(json!({"reasoning_effort": effort}));
 
         check(Manners::Plain, &effort(Effort::ExtraHigh), says("xhigh"));
         check(Manners::Plain, &budget(0), says("none"));
-        check(Manners::Plain, &budget(1024), None);
+        check(Manners::Plain, &budget(1024), says("low"));
+        check(Manners::Plain, &budget(9000), says("high"));
         check(Manners::Plain, &Reasoning::default(), Some(json!({})));
     }
 

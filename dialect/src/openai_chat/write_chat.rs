@@ -133,7 +133,7 @@ impl Keep<'_> {
         if !self.habits.refused.contains(&field) {
             return Ok(value);
         }
-        self.losses.lose_if(field, value)?;
+        self.losses.lose_if(field, value.as_ref())?;
         Ok(None)
     }
 }

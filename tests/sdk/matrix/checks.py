@@ -57,7 +57,9 @@ def image(adapter, model):
 def reasoning(adapter, model):
     thoughts, text = adapter.reasoning(model, REPEATED)
     assert text == "the mill stands still", (thoughts, text)
-    assert "thinking" in thoughts, (thoughts, text)
+    # OpenAI's chats show them to nobody, and their clients have no way to ask for them.
+    is_shown = adapter.ASKS_FOR_THOUGHTS and model not in ("openai", "azure")
+    assert "thinking" in thoughts if is_shown else thoughts in ("", "thinking about it"), (thoughts, text)
 
 
 def embeddings(adapter, model):

@@ -19,7 +19,8 @@ from checks import CHECKS
 CANNOT = {
     ("anthropic", "embeddings"): "Anthropic makes no embeddings",
     ("bedrock", "embeddings"): "Converse makes no embeddings",
-    ("bedrock", "reasoning"): "Converse has no field for it",
+    # Of one SDK only.
+    ("bedrock", "reasoning", "ollama_native"): "Ollama's `think: true` is no effort, and Converse knows nothing else",
 }
 
 
@@ -32,19 +33,20 @@ def behave(simulator, upstream, fault):
     urllib.request.urlopen(request, timeout=5).close()
 
 
-def cell(adapter, upstream, name):
+def cell(sdk, adapter, upstream, name):
     """`ok`, `-` for what cannot be, or what went wrong."""
+    cannot = (upstream, name) in CANNOT or (upstream, name, sdk) in CANNOT
     try:
         CHECKS[name](adapter, upstream)
     except Unable:
         return "-"
     except adapter.ERRORS as error:
-        if (upstream, name) in CANNOT and adapter.status(error) == 400:
+        if cannot and adapter.status(error) == 400:
             return "-"
         return f"{type(error).__name__}: {error}"
     except Exception:
         return traceback.format_exc(limit=-2)
-    if (upstream, name) in CANNOT:
+    if cannot:
         return "answered, although it cannot"
     return "ok"
 
@@ -62,7 +64,7 @@ def main():
             continue
         row = ""
         for upstream in config.UPSTREAMS:
-            outcomes = {check: cell(adapter(router), upstream, check) for check in CHECKS}
+            outcomes = {check: cell(name, adapter(router), upstream, check) for check in CHECKS}
             right = [check for check, outcome in outcomes.items() if outcome == "ok"]
             impossible = [check for check, outcome in outcomes.items() if outcome == "-"]
             wrong = {check: outcome for check, outcome in outcomes.items() if outcome not in ("ok", "-")}
@@ -74,7 +76,7 @@ def main():
     for sdk, upstream, check, outcome in failures:
         print(f"\n{sdk} over {upstream}: {check}\n  {outcome}".rstrip())
     print("\nLeft out, because it cannot be:")
-    for (upstream, check), why in CANNOT.items():
+    for (upstream, check, *_), why in CANNOT.items():
         print(f"  {upstream}: {check}: {why}")
     print("  openai (responses), anthropic: embeddings: their APIs make none")
     print(f"matrix: {n_passed} passed, {n_failed} failed")

@@ -303,21 +303,33 @@ fn settings_of_other_dialects_are_lost_by_name() {
         |chat| chat.messages[0].name = Some("ann".to_owned()),
         "messages[0].name",
     );
-    for reasoning in [
-        (Some(Effort::None), None, None),
-        (Some(Effort::Minimal), None, None),
-        (None, Some(1024), None),
-        (None, None, Some(true)),
-    ] {
-        let (effort, budget, is_shown) = reasoning;
-        let mut chat = hello();
-        chat.reasoning = Some(Reasoning {
-            effort,
-            budget,
-            is_shown,
-        });
-        check_refused(&chat, "reasoning_effort");
+    check(
+        |chat| chat.reasoning = Some(effort(Effort::None)),
+        "reasoning_effort",
+    );
+    check(
+        |chat| chat.reasoning = Some(effort(Effort::Minimal)),
+        "reasoning_effort",
+    );
+}
+
+fn effort(effort: Effort) -> Reasoning {
+    Reasoning {
+        effort: Some(effort),
+        ..Reasoning::default()
     }
+}
+
+#[test]
+fn a_budget_is_told_as_the_nearest_effort() {
+    let mut chat = hello();
+    chat.reasoning = Some(Reasoning {
+        budget: Some(9_000),
+        is_shown: Some(true),
+        ..Reasoning::default()
+    });
+
+    assert_eq!(write(&chat)["outputConfig"]["effort"], "high");
 }
 
 #[test]

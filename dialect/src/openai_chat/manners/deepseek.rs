@@ -1,7 +1,7 @@
 //! `DeepSeek` takes strings only for content (cline #230, qwen-code #2320), and answers 400 if the thoughts before a tool
 //! call do not come back with it (api-docs.deepseek.com, "Thinking Mode").
 
-use super::{Fields, Habits, OTHERS, effort_of, switch};
+use super::{Fields, Habits, OTHERS, switch};
 use crate::canon::{Effort, Reasoning};
 
 pub(super) const HABITS: Habits = Habits {
@@ -13,7 +13,9 @@ pub(super) const HABITS: Habits = Habits {
 
 fn say(reasoning: &Reasoning) -> Fields {
     let mut fields = switch(reasoning);
-    let effort = effort_of(reasoning).filter(|effort| *effort != Effort::None);
+    let effort = reasoning
+        .nearest_effort()
+        .filter(|effort| *effort != Effort::None);
     if let Some(effort) = effort {
         fields.insert("reasoning_effort".to_owned(), effort.as_str().into());
     }

@@ -1,6 +1,6 @@
 //! Groq answers 400 to what it does not support, and thinks in four steps.
 
-use super::{Fields, Habits, OTHERS, effort, effort_of};
+use super::{Fields, Habits, OTHERS, effort};
 use crate::canon::{Effort, Field, Reasoning};
 
 pub(super) const HABITS: Habits = Habits {
@@ -18,7 +18,7 @@ pub(super) const HABITS: Habits = Habits {
 
 fn reasoning(reasoning: &Reasoning) -> Option<Fields> {
     let is_known = matches!(
-        effort_of(reasoning),
+        reasoning.nearest_effort(),
         None | Some(Effort::None | Effort::Low | Effort::Medium | Effort::High)
     );
     let mut fields = effort(reasoning).filter(|_| is_known)?;

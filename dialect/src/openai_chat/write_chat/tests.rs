@@ -2,7 +2,7 @@ use serde_json::{Map, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
-use crate::canon::{Message, Part, Reasoning, Role, Source, ToolCall, ToolChoice, ToolResult};
+use crate::canon::{Message, Part, Role, Source, ToolCall, ToolChoice, ToolResult};
 
 fn write_as(chat: &Chat, manners: Manners, losses: &Losses) -> Result<Value, BadRequest> {
     let overrides = Map::new();
@@ -112,19 +112,6 @@ fn only_servers_know_the_rarer_screws_of_a_sampler() {
 
     check_lost(&chat, Manners::Plain, "top_k");
     assert_eq!(write(&chat, Manners::Vllm)["top_k"], 40);
-}
-
-#[test]
-fn a_budget_is_lost_by_the_name_that_the_client_gave_it() {
-    let chat = Chat {
-        reasoning: Some(Reasoning {
-            budget: Some(1024),
-            ..Reasoning::default()
-        }),
-        ..Chat::default()
-    };
-
-    check_lost(&chat, Manners::Plain, "thinking");
 }
 
 #[test]

@@ -123,23 +123,8 @@ pub(super) fn text(chat: &Chat) -> Option<TextAsked<'_>> {
 
 /// `None` if nothing of it can be said.
 pub(super) fn reasoning(reasoning: Option<&Reasoning>) -> Option<ReasoningAsked> {
-    let Reasoning {
-        effort,
-        budget,
-        is_shown,
-    } = reasoning?;
-    let effort = effort.or(budget.map(effort_of)).map(Effort::as_str);
-    let summary = (*is_shown == Some(true)).then_some("auto");
+    let reasoning = reasoning?;
+    let effort = reasoning.nearest_effort().map(Effort::as_str);
+    let summary = (reasoning.is_shown == Some(true)).then_some("auto");
     (effort.is_some() || summary.is_some()).then_some(ReasoningAsked { effort, summary })
-}
-
-/// The effort that a budget of tokens comes nearest to, by the table with which Google's OpenAI-compatible endpoint
-/// translates the other way: low is 1024, medium 8192, high 24576.
-fn effort_of(budget: u32) -> Effort {
-    match budget {
-        0 => Effort::None,
-        1..=1024 => Effort::Low,
-        1025..=8192 => Effort::Medium,
-        _ => Effort::High,
-    }
 }

@@ -19,7 +19,11 @@ fn check_wait(status: u16, body: &str, class: FailureClass, seconds: Option<f64>
         class,
         retry_after: wait,
     };
-    assert_eq!(classify(status, body.as_bytes(), None, None), expected, "{body}");
+    assert_eq!(
+        classify(status, body.as_bytes(), None, None),
+        expected,
+        "{body}"
+    );
 }
 
 fn openai(kind: &str, code: &str) -> String {
@@ -301,7 +305,8 @@ fn an_error_under_status_200_is_what_it_says_it_is() {
 #[test]
 fn waiting_is_passed_on_only_where_it_helps() {
     let second = Some(Duration::from_secs(1));
-    let wait = |status| classify(StatusCode::from_u16(status).unwrap(), b"", None, second).retry_after;
+    let wait =
+        |status| classify(StatusCode::from_u16(status).unwrap(), b"", None, second).retry_after;
 
     for status in [429, 503, 529, 500, 408] {
         assert_eq!(wait(status), second, "{status}");

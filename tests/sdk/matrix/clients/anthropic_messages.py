@@ -17,6 +17,7 @@ FINISHES = {
 
 
 class Adapter:
+    ASKS_FOR_THOUGHTS = True
     VERSION = f"anthropic {anthropic.__version__}"
     # A broken-off body is told as the transport tells it.
     ERRORS = (anthropic.APIError, httpx.HTTPError)

@@ -13,6 +13,7 @@ FINISHES = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "filtered"}
 
 
 class Adapter:
+    ASKS_FOR_THOUGHTS = True
     VERSION = f"google-genai {genai.__version__}"
     # What breaks off is told as the transport tells it.
     ERRORS = (errors.APIError, errors.UnknownApiResponseError, httpx.HTTPError)
@@ -108,4 +109,6 @@ class Adapter:
         return "".join(part.text for part in parts if part.thought and part.text), self.told([answer]).text
 
     def embeddings(self, model, texts):
-        return [each.values for each in self.client.models.embed_content(model=model, contents=texts).embeddings]
+        # A list of texts is one content to it, and so one vector, where the model's name has "gemini" in it.
+        contents = [types.Content(parts=[types.Part(text=text)]) for text in texts]
+        return [each.values for each in self.client.models.embed_content(model=model, contents=contents).embeddings]

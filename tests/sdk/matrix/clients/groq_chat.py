@@ -1,5 +1,7 @@
 """Groq's SDK, which speaks OpenAI's chat below `/openai/v1`."""
 
+import json
+
 import groq
 
 from clients import openai_chat
@@ -7,7 +9,7 @@ from clients import openai_chat
 
 class Adapter(openai_chat.Adapter):
     VERSION = f"groq {groq.__version__}"
-    ERRORS = (groq.APIError,)
+    ERRORS = (groq.APIError, json.JSONDecodeError)
 
     def __init__(self, origin, key="sk-sdk"):
         self.origin = origin

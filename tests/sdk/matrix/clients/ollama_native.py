@@ -12,6 +12,7 @@ FINISHES = {"stop": "stop", "length": "length"}
 
 
 class Adapter:
+    ASKS_FOR_THOUGHTS = True
     VERSION = f"ollama {importlib.metadata.version('ollama')}"
     # What breaks off is told as the transport tells it.
     ERRORS = (ollama.ResponseError, httpx.HTTPError)

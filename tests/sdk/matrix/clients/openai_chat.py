@@ -10,9 +10,10 @@ FINISHES = {"stop": "stop", "length": "length", "tool_calls": "tools", "content_
 
 
 class Adapter:
+    ASKS_FOR_THOUGHTS = False
     VERSION = f"openai {openai.__version__}"
-    # A body that breaks off after the stream's error was read surfaces as the transport's own error.
-    ERRORS = (openai.APIError,)
+    # A garbage line that passes byte for byte is the SDK's to find: it raises what its JSON reader does.
+    ERRORS = (openai.APIError, json.JSONDecodeError)
 
     def __init__(self, origin, key="sk-sdk"):
         self.origin = origin

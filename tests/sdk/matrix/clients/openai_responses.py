@@ -8,6 +8,7 @@ from answer import Answer, Unable
 
 
 class Adapter:
+    ASKS_FOR_THOUGHTS = True
     VERSION = f"openai {openai.__version__} (responses)"
     # The stream helper raises RuntimeError where no `response.completed` came.
     ERRORS = (openai.APIError, RuntimeError)
