@@ -34,7 +34,7 @@ enum Way {
     /// taken out unless the client asked for it; the router always asks, since such a stream reports its usage nowhere
     /// else.
     Scan {
-        reader: ChunkReader,
+        reader: Box<ChunkReader>,
         keep_usage_chunk: bool,
     },
     /// Any other dialect to itself: frames are understood, and go on as they are.
@@ -96,7 +96,7 @@ impl StreamRelay {
         last_word: Box<dyn StreamWriter>,
     ) -> Self {
         let way = Way::Scan {
-            reader: ChunkReader::new(endpoint),
+            reader: Box::new(ChunkReader::new(endpoint)),
             keep_usage_chunk,
         };
         Self::new(Framing::Sse, way, n_choices, last_word)

@@ -43,7 +43,7 @@ const OPENAI: Habits = Habits {
     wants_one_text: false,
     takes_thoughts: false,
     takes_signatures: false,
-    reasoning: effort,
+    reasoning: |reasoning| Some(effort(reasoning)),
 };
 
 /// Everyone else keeps to what OpenAI's interface was for years.
@@ -82,11 +82,11 @@ impl Habits {
 /// By `reasoning_effort`, to which a budget is translated.
 ///
 /// That thoughts are wanted in the answer is no loss: OpenAI shows them to no one, others show them unasked.
-fn effort(reasoning: &Reasoning) -> Option<Fields> {
-    Some(match reasoning.nearest_effort() {
+fn effort(reasoning: &Reasoning) -> Fields {
+    match reasoning.nearest_effort() {
         Some(effort) => one("reasoning_effort", effort.as_str()),
         None => Fields::new(),
-    })
+    }
 }
 
 /// By `thinking`, which only knows yes and no.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use shared::catalog::{Catalog, Limits, ScopeKind, Strategy};
 use shared::config::{
-    ClientKey, Config, Dialect, Health, Key, LogFormat, Model, Provider, Queue, Retries,
+    ClientKey, Config, Dialect, Health, Key, LogFormat, Manners, Model, Provider, Queue, Retries,
     ServerLimits, StateStore, StateTls, Telemetry, Timeouts, Upstream,
 };
 use shared::ids::{CandidateIndex, Fence, ModelIndex, RowIndex, SessionId, Ticket};
@@ -60,6 +60,8 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         } else {
             limits(rng)
         },
+        context_length: None,
+        capabilities: None,
     };
     let mut models = Vec::new();
     for (index, strategy) in Strategy::ALL
@@ -83,6 +85,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
             },
             upstreams,
             overrides: serde_json::Map::new(),
+            drop_unsupported: false,
         });
     }
     for strategy in [Strategy::DynamicWeighted, Strategy::Fastest] {
@@ -94,6 +97,7 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
             limits: Limits::default(),
             upstreams: vec![upstream(rng, "three")],
             overrides: serde_json::Map::new(),
+            drop_unsupported: false,
         });
     }
     let client_key = |name: &str, limits| ClientKey {
@@ -240,6 +244,8 @@ fn provider(name: &str) -> Provider {
     Provider {
         name: name.into(),
         dialect: Dialect::OpenaiChat,
+        manners: Manners::Plain,
+        api_version: None,
         base_url: "http://localhost".into(),
         headers: Vec::new(),
         limits: Limits::default(),

@@ -5,15 +5,15 @@ use crate::canon::Reasoning;
 
 pub(super) const HABITS: Habits = Habits {
     takes_signatures: true,
-    reasoning,
+    reasoning: |asked| Some(reasoning(asked)),
     ..OTHERS
 };
 
-fn reasoning(reasoning: &Reasoning) -> Option<Fields> {
+fn reasoning(reasoning: &Reasoning) -> Fields {
     match (reasoning.effort, reasoning.budget) {
         (None, Some(budget)) => {
             let config = one("thinking_config", one("thinking_budget", budget));
-            Some(one("extra_body", one("google", config)))
+            one("extra_body", one("google", config))
         }
         _ => effort(reasoning),
     }

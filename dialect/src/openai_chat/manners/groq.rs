@@ -21,7 +21,7 @@ fn reasoning(reasoning: &Reasoning) -> Option<Fields> {
         reasoning.nearest_effort(),
         None | Some(Effort::None | Effort::Low | Effort::Medium | Effort::High)
     );
-    let mut fields = effort(reasoning).filter(|_| is_known)?;
+    let mut fields = is_known.then(|| effort(reasoning))?;
     if let Some(is_shown) = reasoning.is_shown {
         fields.insert("include_reasoning".to_owned(), is_shown.into());
     }
