@@ -1,6 +1,6 @@
 """Writes the router's configuration for the matrix: one model for each dialect of an upstream, and one for each fault.
 
-Usage: config.py ROUTER_PORT ADMIN_PORT SIMULATOR_PORT
+Usage: config.py ROUTER_PORT ADMIN_PORT SIMULATOR_PORT [AIMOCK_PORT AIMOCK_PORT]
 """
 
 import json
@@ -53,13 +53,36 @@ def provider(upstream, fault, simulator):
     }
 
 
+def aimock(upstream, ports):
+    """A model over both instances of aimock, in this language, and its providers."""
+    fields = dict(UPSTREAMS[upstream])
+    path = fields.pop("path")
+    providers = [
+        {
+            "name": f"aimock-{upstream}-{index}",
+            **fields,
+            "base_url": f"http://127.0.0.1:{port}{path}",
+            "keys": [{"name": "one", "secret": "AKIAMOCK:mock" if upstream == "bedrock" else "mock"}],
+            # It fails whom it likes; keys that are set aside would hide that.
+            "health": {"probe": "none"},
+        }
+        for index, port in enumerate(ports)
+    ]
+    upstreams = [{"provider": each["name"], "model": "mock"} for each in providers]
+    return providers, {"name": f"aimock-{upstream}", "upstreams": upstreams}
+
+
 def main():
-    router, admin, simulator = sys.argv[1:]
+    router, admin, simulator, *aimocks = sys.argv[1:]
     pairs = [(upstream, fault) for upstream in UPSTREAMS for fault in (None, *FAULTS)]
     providers = [provider(upstream, fault, simulator) for upstream, fault in pairs]
     models = [
         {"name": each["name"], "upstreams": [{"provider": each["name"], "model": "simulated"}]} for each in providers
     ]
+    for upstream in UPSTREAMS if aimocks else ():
+        more, model = aimock(upstream, aimocks)
+        providers += more
+        models.append(model)
     # JSON is YAML.
     print(
         json.dumps(
