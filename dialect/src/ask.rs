@@ -146,6 +146,15 @@ impl Ask {
         estimate::tokens(self, tokens, overrides)
     }
 
+    /// The tokens of prompt and one answer that have to fit into a model's context; `None` where nothing has to.
+    pub fn context_tokens(
+        &self,
+        tokens: &TokenCounter,
+        overrides: &Map<String, Value>,
+    ) -> Option<u32> {
+        estimate::context(self, tokens, overrides)
+    }
+
     /// The prompt's tokens, counted at the first call and remembered.
     pub fn prompt_tokens(&self, tokens: &TokenCounter) -> u32 {
         *self

@@ -82,6 +82,7 @@ impl Exchange {
                 _ => {
                     let mut chat = wire::read_chat(client, ask.body())?;
                     chat.is_stream = ask.is_stream();
+                    chat.forget_defaults();
                     let rest = canon::override_fields(&mut chat, target.overrides)?;
                     let body = wire::write_chat(&chat, target, &losses)?;
                     canon::set_top_level(body, &rest)
@@ -99,6 +100,10 @@ impl Exchange {
             body,
             embedding,
         })
+    }
+
+    pub fn operation(&self) -> Operation {
+        self.client.operation()
     }
 
     /// Where the upstream is asked.

@@ -295,7 +295,10 @@ impl StreamRelay {
                     None => Fate::Pass,
                 };
             }
-            Way::Observe(reader) => (reader, false),
+            Way::Observe(reader) => {
+                self.last_word.begin();
+                (reader, false)
+            }
             Way::Translate(reader) => (reader, true),
         };
         let mut events = Vec::new();

@@ -30,9 +30,11 @@ impl Usage {
     /// close it for a day; and all zeros is how some servers say that they did not count.
     pub(crate) fn parse(raw: &[u8]) -> Option<Self> {
         let report: Map<String, Value> = serde_json::from_slice(raw).ok()?;
+        // Images and sounds are counted in the words of the Responses API.
+        let named = |name: &str, other: &str| report.get(name).or_else(|| report.get(other));
         let usage = Self {
-            prompt_tokens: count(report.get("prompt_tokens")?)?,
-            completion_tokens: match report.get("completion_tokens") {
+            prompt_tokens: count(named("prompt_tokens", "input_tokens")?)?,
+            completion_tokens: match named("completion_tokens", "output_tokens") {
                 None | Some(Value::Null) => 0,
                 Some(completion_tokens) => count(completion_tokens)?,
             },

@@ -290,5 +290,5 @@ fn the_demo_prints_lines_to_try_and_ends_on_sigterm() {
         .iter()
         .filter(|line| line.starts_with("curl "))
         .count();
-    assert_eq!(n_requests, 4, "{lines:#?}");
+    assert_eq!(n_requests, 8, "{lines:#?}");
 }

@@ -17,6 +17,10 @@ const TOKENS_PER_CHAT: u32 = 3;
 
 /// Prompt + answers × (the output limit | 1024).
 pub(super) fn tokens(ask: &Ask, tokens: &TokenCounter, overrides: &Map<String, Value>) -> u32 {
+    if ask.endpoint.operation() == Operation::TokenCount {
+        // Providers count for nothing.
+        return 0;
+    }
     let prompt = i64::from(ask.prompt_tokens(tokens));
     let is_generating = matches!(
         ask.endpoint.operation(),
@@ -25,13 +29,7 @@ pub(super) fn tokens(ask: &Ask, tokens: &TokenCounter, overrides: &Map<String, V
     if !is_generating {
         return clamp_tokens(prompt);
     }
-    let limits = ask.grammar.output_limits.iter();
-    // LM Studio and llama.cpp take -1 for no limit.
-    let mut limits = limits
-        .filter_map(|path| integer(ask, path, overrides))
-        .filter(|&limit| limit > 0);
-
-    let output = limits.next().unwrap_or(OUTPUT_TOKENS_DEFAULT);
+    let output = output_limit(ask, overrides).unwrap_or(OUTPUT_TOKENS_DEFAULT);
     let counts = ask.grammar.counts.iter();
     let n_drafts = counts
         .filter_map(|path| integer(ask, path, overrides))
@@ -40,6 +38,34 @@ pub(super) fn tokens(ask: &Ask, tokens: &TokenCounter, overrides: &Map<String, V
         .saturating_mul(n_drafts)
         .saturating_mul(n_prompts(ask));
     clamp_tokens(prompt.saturating_add(output))
+}
+
+/// Prompt and one answer, as far as its length is said: what has to fit into a model's context. `None` where several
+/// texts are sent that need not fit together, and where nothing is generated.
+pub(super) fn context(
+    ask: &Ask,
+    tokens: &TokenCounter,
+    overrides: &Map<String, Value>,
+) -> Option<u32> {
+    let is_one_text = match ask.endpoint.operation() {
+        Operation::Chat => true,
+        Operation::Completion => n_prompts(ask) == 1,
+        _ => false,
+    };
+    is_one_text.then(|| {
+        let prompt = i64::from(ask.prompt_tokens(tokens));
+        let output = output_limit(ask, overrides).unwrap_or_default();
+        clamp_tokens(prompt.saturating_add(output))
+    })
+}
+
+/// The first limit of the output that is set.
+fn output_limit(ask: &Ask, overrides: &Map<String, Value>) -> Option<i64> {
+    let limits = ask.grammar.output_limits.iter();
+    // LM Studio and llama.cpp take -1 for no limit.
+    limits
+        .filter_map(|path| integer(ask, path, overrides))
+        .find(|&limit| limit > 0)
 }
 
 pub(super) fn prompt_tokens(ask: &Ask, tokens: &TokenCounter) -> u32 {
@@ -53,7 +79,11 @@ pub(super) fn prompt_tokens(ask: &Ask, tokens: &TokenCounter) -> u32 {
     });
     let dialect = ask.endpoint.dialect();
     total = total.saturating_add(attachments::tokens(dialect, text, &ask.body));
-    if ask.endpoint.operation() == Operation::Chat {
+    let is_chat = matches!(
+        ask.endpoint.operation(),
+        Operation::Chat | Operation::TokenCount
+    );
+    if is_chat {
         total = total
             .saturating_add(n_strings.saturating_mul(TOKENS_PER_MESSAGE))
             .saturating_add(TOKENS_PER_CHAT);

@@ -105,7 +105,6 @@ fn lose_settings(chat: &Chat, losses: &Losses) -> Result<(), Unsupported> {
     losses.lose_if(Field::N, chat.n.filter(|n| *n != 1))?;
     losses.lose_if(Field::Logprobs, chat.logprobs)?;
     losses.lose_if(Field::LogitBias, chat.logit_bias.as_ref())?;
-    losses.lose_if(Field::User, chat.user.as_ref())?;
     losses.lose_if(Field::Verbosity, chat.verbosity.as_ref())
 }
 
@@ -165,13 +164,16 @@ fn text_format<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<TextFormat<
     }
 }
 
-/// Only an effort from `low` on can be told, or a budget as the nearest one: no thoughts at all are each model's own
-/// field, and so are thoughts of any length. Whether they are shown beside an effort is each model's habit.
+/// Only an effort from `low` on can be told, or a budget as the nearest one: the least thoughts are each model's own
+/// field, and so are thoughts of no said length. Whether they are shown beside an effort is each model's habit.
 fn effort(
     reasoning: Option<&Reasoning>,
     losses: &Losses,
 ) -> Result<Option<&'static str>, Unsupported> {
-    let asked = reasoning.and_then(Reasoning::nearest_effort);
+    // No thoughts are what a model does that is told nothing.
+    let asked = reasoning
+        .and_then(Reasoning::nearest_effort)
+        .filter(|effort| *effort != Effort::None);
     let told = asked.filter(|effort| *effort >= Effort::Low);
     let is_shown = reasoning.is_some_and(|reasoning| reasoning.is_shown == Some(true));
     if told != asked || (asked.is_none() && is_shown) {

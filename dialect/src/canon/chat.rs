@@ -237,6 +237,23 @@ impl Reasoning {
 }
 
 impl Chat {
+    /// Takes out settings that say what would be without them: no target has to have words for them.
+    pub(crate) fn forget_defaults(&mut self) {
+        let nothing = |value: &f64| value.abs() < f64::EPSILON;
+        self.frequency_penalty = self.frequency_penalty.filter(|value| !nothing(value));
+        self.presence_penalty = self.presence_penalty.filter(|value| !nothing(value));
+        self.min_p = self.min_p.filter(|value| !nothing(value));
+        self.logit_bias = self.logit_bias.take().filter(|bias| !bias.is_empty());
+        self.verbosity = self
+            .verbosity
+            .take()
+            .filter(|verbosity| verbosity != "medium");
+        self.n = self.n.filter(|&n| n != 1);
+        if self.tools.is_empty() {
+            self.parallel_tool_calls = None;
+        }
+    }
+
     /// The name of the tool that was called under `id`, in the messages so far.
     pub fn tool_name(&self, id: &str) -> Option<&str> {
         let parts = self

@@ -83,6 +83,9 @@ pub trait StreamReader: fmt::Debug + Send {
 
 /// Writes a stream for a client.
 pub trait StreamWriter: fmt::Debug + Send {
+    /// Frames have gone to the client that were not written here; only a dialect whose frames depend on those before cares.
+    fn begin(&mut self) {}
+
     /// Appends the client's words for `event`. [`Event::Usage`] and [`Event::Done`] never come here.
     fn write(&mut self, event: Event, out: &mut Vec<u8>);
 

@@ -113,7 +113,7 @@ const NAMES: [(Field, Names); 21] = [
         Field::TopK,
         [
             "top_k",
-            "top_k",
+            "",
             "top_k",
             "generationConfig.topK",
             "options.top_k",

@@ -10,7 +10,7 @@ pub(crate) use self::read_ask::read_ask;
 use super::outgoing::Part;
 use super::usage::UsageMetadata;
 use super::{incoming, usage};
-use crate::canon::{AnswerFacts, EmbeddingAsk, EmbeddingReply, Field, Input, Losses};
+use crate::canon::{AnswerFacts, EmbeddingAsk, EmbeddingReply, Input, Losses};
 use crate::{BadRequest, Endpoint, ReplyFault, Target, UpstreamError};
 
 #[derive(Serialize)]
@@ -43,7 +43,6 @@ pub(crate) fn write_ask(
     losses: &Losses,
 ) -> Result<Vec<u8>, BadRequest> {
     losses.lose_others(&ask.others)?;
-    losses.lose_if(Field::User, ask.user.as_ref())?;
     // Each request of a batch names the model again, as a resource.
     let model = match target.model.starts_with("models/") {
         true => target.model.to_owned(),

@@ -45,7 +45,6 @@ pub(crate) fn write_chat(
     }
     losses.lose_if(Field::MinP, chat.min_p)?;
     losses.lose_if(Field::LogitBias, chat.logit_bias.as_ref())?;
-    losses.lose_if(Field::User, chat.user.as_ref())?;
     losses.lose_if(Field::Verbosity, chat.verbosity.as_ref())?;
     let request = Request {
         system_instruction: contents::system_instruction(chat, losses)?,

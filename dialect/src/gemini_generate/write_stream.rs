@@ -168,6 +168,10 @@ impl StreamWriter for Writer {
         }
     }
 
+    fn begin(&mut self) {
+        self.is_begun = true;
+    }
+
     fn cut(&mut self, error: &ErrorBody<'_>, out: &mut Vec<u8>) {
         let body = error_body(error, status_of(error.kind), &self.facts.request_id);
         begin_frame(self.facts.variant, &mut self.is_begun, out);

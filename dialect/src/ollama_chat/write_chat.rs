@@ -186,10 +186,20 @@ impl Options<'_> {
 fn write_reasoning(reasoning: &Reasoning) -> Option<Think> {
     match (reasoning.effort, reasoning.budget) {
         (Some(Effort::None), _) | (None, Some(0)) => Some(Think::Flag(false)),
-        (Some(effort), _) => Some(Think::Level(effort.as_str())),
+        (Some(effort), _) => Some(Think::Level(level(effort))),
         (None, Some(_)) => Some(Think::Flag(true)),
         // Whoever wants to see thoughts wants the model to have some.
         (None, None) => (reasoning.is_shown == Some(true)).then_some(Think::Flag(true)),
+    }
+}
+
+/// Ollama refuses any other word.
+fn level(effort: Effort) -> &'static str {
+    match effort {
+        Effort::None | Effort::Minimal | Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High | Effort::ExtraHigh => "high",
+        Effort::Max => "max",
     }
 }
 

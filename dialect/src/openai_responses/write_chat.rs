@@ -33,8 +33,6 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    top_k: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     top_logprobs: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     include: Vec<&'static str>,
@@ -57,6 +55,7 @@ pub(crate) fn write_chat(
     losses: &Losses,
 ) -> Result<Vec<u8>, BadRequest> {
     losses.lose_others(&chat.others)?;
+    losses.lose_if(Field::TopK, chat.top_k)?;
     losses.lose_if(Field::MinP, chat.min_p)?;
     losses.lose_if(Field::FrequencyPenalty, chat.frequency_penalty)?;
     losses.lose_if(Field::PresencePenalty, chat.presence_penalty)?;
@@ -87,7 +86,6 @@ pub(crate) fn write_chat(
         max_output_tokens: chat.max_tokens,
         temperature: chat.temperature,
         top_p: chat.top_p,
-        top_k: chat.top_k,
         top_logprobs: chat.logprobs.and_then(|logprobs| logprobs.top),
         include,
         user: chat.user.as_deref(),

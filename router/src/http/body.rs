@@ -18,6 +18,26 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// And the least that has to come per second beyond that.
 const BYTES_PER_SECOND_MIN: usize = 16 * 1024;
 
+/// How fast a body has to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    started: Instant,
+}
+
+impl Pace {
+    pub(crate) fn begin() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+
+    /// Until when more has to come after the first `n_read` bytes.
+    pub(crate) fn deadline(self, n_read: usize) -> Instant {
+        let seconds = u64::try_from(n_read / BYTES_PER_SECOND_MIN).unwrap_or(u64::MAX);
+        self.started + BODY_TIME + Duration::from_secs(seconds)
+    }
+}
+
 /// Reads a JSON request, as [`read_body`] does.
 pub(crate) async fn read_json(
     declared: Option<usize>,
@@ -42,14 +62,12 @@ async fn read_body(
     if declared.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let started = Instant::now();
+    let pace = Pace::begin();
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
         let n_read = first.len() + rest.len();
-        let seconds = u64::try_from(n_read / BYTES_PER_SECOND_MIN).unwrap_or(u64::MAX);
-        let deadline = started + BODY_TIME + Duration::from_secs(seconds);
-        let frame = match timeout_at(deadline, body.frame()).await {
+        let frame = match timeout_at(pace.deadline(n_read), body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => {
                 return Err(Problem::bad_request("The request's body broke off.", None));

@@ -1,14 +1,18 @@
 //! Reads a form with files: each file goes to disk while it comes in, so that no upload is ever in memory as a whole.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use axum::body::Body;
+use dialect::BadRequest;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout_at;
 
+use crate::http::body::{Pace, declared_length};
 use crate::pipeline::payload::Payload;
 use crate::pipeline::problem::Problem;
 use crate::upstream::{Form, FormContent, FormPart};
@@ -17,6 +21,9 @@ use crate::upstream::{Form, FormContent, FormPart};
 const TEXT_MAX: usize = 1024 * 1024;
 
 const PARTS_MAX: usize = 128;
+
+/// What routing reads.
+const ROUTING_FIELDS: [&str; 3] = ["model", "stream", "prompt"];
 
 /// Reads a form of at most `limit` bytes.
 ///
@@ -32,6 +39,9 @@ pub(crate) async fn read_form(
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+    if declared_length(headers).is_some_and(|length| length > limit) {
+        return Err(Problem::BodyTooLarge { limit });
+    }
     let boundary = multer::parse_boundary(content_type).map_err(|_| {
         Problem::bad_request(
             "This endpoint takes a form: send `Content-Type: multipart/form-data` with its boundary.",
@@ -40,83 +50,112 @@ pub(crate) async fn read_form(
     })?;
     let whole = SizeLimit::new().whole_stream(u64::try_from(limit).unwrap_or(u64::MAX));
     let constraints = Constraints::new().size_limit(whole);
-    let mut multipart = Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
-
-    let mut form = Form::default();
-    let mut len = 0;
-    while let Some(field) = multipart
-        .next_field()
-        .await
-        .map_err(|error| broken(&error, limit))?
-    {
-        if form.parts.len() == PARTS_MAX {
-            return Err(Problem::bad_request(
-                format!("The form has more than {PARTS_MAX} parts."),
-                None,
-            ));
-        }
-        let name = field.name().unwrap_or_default().to_owned();
-        let (content, part_len) = match field.file_name().map(str::to_owned) {
-            Some(file_name) => read_file(field, file_name, limit).await?,
-            None => read_text(field, &name, limit).await?,
-        };
-        len += part_len;
-        form.parts.push(FormPart { name, content });
-    }
-    Ok(Payload {
-        json: form.to_json(),
-        form: Some(form),
-        len,
-    })
-}
-
-async fn read_file(
-    mut field: Field<'_>,
-    name: String,
-    limit: usize,
-) -> Result<(FormContent, usize), Problem> {
-    let media_type = field.content_type().map(ToString::to_string);
-    let spooled = NamedTempFile::new().map_err(|error| no_disk(&error))?;
-    let writer = spooled.reopen().map_err(|error| no_disk(&error))?;
-    let mut writer = tokio::fs::File::from_std(writer);
-    let mut len = 0;
-    while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error, limit))? {
-        len += chunk.len();
-        writer
-            .write_all(&chunk)
-            .await
-            .map_err(|error| no_disk(&error))?;
-    }
-    writer.flush().await.map_err(|error| no_disk(&error))?;
-    let content = FormContent::File {
-        name,
-        media_type,
-        file: Arc::new(spooled),
-        len: u64::try_from(len).unwrap_or(u64::MAX),
+    let multipart = Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
+    let mut reader = FormReader {
+        limit,
+        pace: Pace::begin(),
+        n_read: 0,
     };
-    Ok((content, len))
+    reader.read(multipart).await
 }
 
-async fn read_text(
-    mut field: Field<'_>,
-    name: &str,
+/// Reads part after part, none of them longer than it should take.
+struct FormReader {
     limit: usize,
-) -> Result<(FormContent, usize), Problem> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error, limit))? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > TEXT_MAX {
-            return Err(Problem::bad_request(
-                format!("The field '{name}' is longer than {TEXT_MAX} bytes; send it as a file."),
-                Some(name),
-            ));
+    pace: Pace,
+    /// Bytes of content so far.
+    n_read: usize,
+}
+
+impl FormReader {
+    async fn read(&mut self, mut multipart: Multipart<'_>) -> Result<Payload, Problem> {
+        let mut form = Form::default();
+        while let Some(field) = self.in_time(multipart.next_field()).await? {
+            if form.parts.len() == PARTS_MAX {
+                return Err(Problem::bad_request(
+                    format!("The form has more than {PARTS_MAX} parts."),
+                    None,
+                ));
+            }
+            let name = field.name().unwrap_or_default().to_owned();
+            let content = match field.file_name().map(str::to_owned) {
+                Some(file_name) => self.read_file(field, file_name).await?,
+                None => self.read_text(field, &name).await?,
+            };
+            // This router and the upstream could each believe another one.
+            let is_known = form.parts.iter().any(|part| part.name == name);
+            if is_known && ROUTING_FIELDS.contains(&name.as_str()) {
+                return Err(BadRequest::duplicate(&name).into());
+            }
+            form.parts.push(FormPart { name, content });
+        }
+        Ok(Payload {
+            json: form.to_json(),
+            form: Some(form),
+            len: self.n_read,
+        })
+    }
+
+    async fn read_file(
+        &mut self,
+        mut field: Field<'_>,
+        name: String,
+    ) -> Result<FormContent, Problem> {
+        let media_type = field.content_type().map(ToString::to_string);
+        let spooled = NamedTempFile::new().map_err(|error| no_disk(&error))?;
+        let writer = spooled.reopen().map_err(|error| no_disk(&error))?;
+        let mut writer = tokio::fs::File::from_std(writer);
+        let mut len = 0;
+        while let Some(chunk) = self.in_time(field.chunk()).await? {
+            len += chunk.len();
+            self.n_read += chunk.len();
+            writer
+                .write_all(&chunk)
+                .await
+                .map_err(|error| no_disk(&error))?;
+        }
+        writer.flush().await.map_err(|error| no_disk(&error))?;
+        Ok(FormContent::File {
+            name,
+            media_type,
+            file: Arc::new(spooled),
+            len: u64::try_from(len).unwrap_or(u64::MAX),
+        })
+    }
+
+    async fn read_text(
+        &mut self,
+        mut field: Field<'_>,
+        name: &str,
+    ) -> Result<FormContent, Problem> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.in_time(field.chunk()).await? {
+            self.n_read += chunk.len();
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > TEXT_MAX {
+                return Err(Problem::bad_request(
+                    format!(
+                        "The field '{name}' is longer than {TEXT_MAX} bytes; send it as a file."
+                    ),
+                    Some(name),
+                ));
+            }
+        }
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Problem::bad_request(format!("The field '{name}' is not UTF-8."), Some(name))
+        })?;
+        Ok(FormContent::Text(text))
+    }
+
+    async fn in_time<T>(
+        &self,
+        next: impl Future<Output = Result<Option<T>, multer::Error>>,
+    ) -> Result<Option<T>, Problem> {
+        match timeout_at(self.pace.deadline(self.n_read), next).await {
+            Ok(next) => next.map_err(|error| broken(&error, self.limit)),
+            Err(_) => Err(Problem::BodyTimeout),
         }
     }
-    let len = bytes.len();
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Problem::bad_request(format!("The field '{name}' is not UTF-8."), Some(name))
-    })?;
-    Ok((FormContent::Text(text), len))
 }
 
 fn broken(error: &multer::Error, limit: usize) -> Problem {
@@ -176,6 +215,28 @@ mod tests {
         let read = read(FORM, 50).await;
 
         assert!(matches!(read, Err(Problem::BodyTooLarge { limit: 50 })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_form_that_trickles_is_given_up() {
+        let mut headers = HeaderMap::new();
+        let content_type = http::HeaderValue::from_static("multipart/form-data; boundary=b");
+        headers.insert(CONTENT_TYPE, content_type);
+        let never = Body::from_stream(stream::pending::<std::io::Result<bytes::Bytes>>());
+
+        let read = read_form(&headers, never, 10_000).await;
+
+        assert!(matches!(read, Err(Problem::BodyTimeout)));
+    }
+
+    #[tokio::test]
+    async fn a_model_that_comes_twice_is_refused() {
+        const TWICE: &str = "--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\na\r\n--b\r\n\
+            content-disposition: form-data; name=\"model\"\r\n\r\nb\r\n--b--\r\n";
+
+        let read = read(TWICE, 10_000).await;
+
+        assert!(matches!(read, Err(Problem::BadRequest(_))));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The data port's routes: who answers what, in which language. Everything but health wants a caller.
+//! The data port's routes: who answers what, in which language. All that tells or does something wants a caller.
 
 mod anthropic;
 mod gemini;

@@ -55,7 +55,7 @@ impl<'a> Admission<'a> {
         priority: Priority,
     ) -> Result<Self, Problem> {
         let tokens = wording.ask().estimate(&pipeline.counter, &model.overrides);
-        let model = rank::able(model, wording, tokens)?;
+        let model = rank::able(model, wording, &pipeline.counter)?;
         let claim = Claim {
             model: model.index,
             priority,
@@ -142,7 +142,7 @@ impl<'a> Admission<'a> {
         let Ok(model) = rank::rank(&current, self.caller, self.wording.ask().model()) else {
             return false;
         };
-        let Ok(model) = rank::able(model, self.wording, self.claim.tokens) else {
+        let Ok(model) = rank::able(model, self.wording, &self.pipeline.counter) else {
             return false;
         };
         match current.caller_named(self.caller.name.as_ref()) {

@@ -15,7 +15,7 @@ use crate::pipeline::relay::KEEP_ALIVE;
 use crate::pipeline::settle::{Charge, HeldLease};
 use crate::upstream::{Attempt, FailureClass, UpstreamReply};
 use dialect::canon::AnswerFacts;
-use dialect::{Exchange, ReplyFault, StreamRelay, UpstreamError};
+use dialect::{Exchange, Operation, ReplyFault, StreamRelay, UpstreamError, Usage};
 
 /// The largest plain answer that is taken: 2,048 embeddings of 3,072 numbers are about 80 MB of text.
 const REPLY_MAX: usize = 128 * 1024 * 1024;
@@ -148,6 +148,8 @@ async fn read(
     })?;
     let charge = match answered.usage {
         Some(usage) => Charge::Reported(usage),
+        // Providers count for nothing.
+        None if exchange.operation() == Operation::TokenCount => Charge::Reported(Usage::default()),
         None => Charge::Counted {
             completion_tokens: answered.completion_tokens,
         },

@@ -123,11 +123,14 @@ impl Failure {
     ) -> Self {
         let Disposition { class, retry_after } = disposition;
         let is_leaking = word.as_ref().is_some_and(|word| {
-            let text = match word {
-                UpstreamWord::Verbatim(body) => body,
-                UpstreamWord::Reworded { message, .. } => message.as_bytes(),
-            };
-            leak::has_secret_of(text, lease.candidate())
+            let has_secret = |text: &[u8]| leak::has_secret_of(text, lease.candidate());
+            match word {
+                UpstreamWord::Verbatim(body) => has_secret(body),
+                UpstreamWord::Reworded { message, code, .. } => {
+                    let code = code.as_deref().unwrap_or_default();
+                    has_secret(message.as_bytes()) || has_secret(code.as_bytes())
+                }
+            }
         });
         let problem = match shown_status(class, status) {
             Some(status) if !is_leaking => Problem::Upstream {

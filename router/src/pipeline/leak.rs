@@ -14,7 +14,13 @@ pub(super) fn has_secret_of(body: &[u8], candidate: &FleetCandidate) -> bool {
     let values = headers
         .map(|(_, value)| without_scheme(value.expose()))
         .filter(|value| value.len() >= HEADER_LEN_MIN);
-    let secrets: Vec<&str> = std::iter::once(candidate.secret.expose().as_str())
+    // Of a key of AWS any part is a secret; the first names the account.
+    let secret = candidate.secret.expose().as_str();
+    let parts = secret
+        .split(':')
+        .filter(|part| part.len() >= HEADER_LEN_MIN && part.len() < secret.len());
+    let secrets: Vec<&str> = std::iter::once(secret)
+        .chain(parts)
         .chain(values)
         .filter(|secret| !secret.is_empty())
         .collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dialect::{BadRequest, Needs};
+use dialect::{BadRequest, Needs, TokenCounter};
 use shared::ids::{CandidateIndex, ProviderName};
 
 use crate::fleet::{Caller, Fleet, FleetCandidate, FleetModel};
@@ -34,7 +34,7 @@ pub(crate) fn rank<'a>(
 pub(crate) fn able(
     model: &Arc<FleetModel>,
     wording: &Wording,
-    tokens: u32,
+    counter: &TokenCounter,
 ) -> Result<Arc<FleetModel>, BadRequest> {
     let is_simple = |candidate: &FleetCandidate| {
         candidate.context_length.is_none()
@@ -44,7 +44,9 @@ pub(crate) fn able(
     if model.candidates.iter().all(is_simple) {
         return Ok(Arc::clone(model));
     }
-    let needs = wording.ask().needs();
+    let ask = wording.ask();
+    let needs = ask.needs();
+    let tokens = ask.context_tokens(counter, &model.overrides);
     let mut able = Vec::with_capacity(model.candidates.len());
     let mut refusal = None;
     for candidate in &model.candidates {
@@ -65,7 +67,7 @@ fn can_serve(
     candidate: &FleetCandidate,
     wording: &Wording,
     needs: &Needs,
-    tokens: u32,
+    tokens: Option<u32>,
 ) -> Result<(), BadRequest> {
     let known = candidate.capabilities.as_deref();
     if let Some(missing) = known.and_then(|known| needs.missing_in(known)) {
@@ -79,7 +81,17 @@ fn can_serve(
             code: Some("unsupported_capability"),
         });
     }
-    if let Some(length) = candidate.context_length.filter(|&length| tokens > length) {
+    let is_too_long = match (tokens, candidate.context_length) {
+        (Some(tokens), Some(length)) => tokens > length,
+        _ => false,
+    };
+    if is_too_long {
+        let tokens = tokens.unwrap_or_default();
+        let lengths = model.candidates.iter();
+        let length = lengths
+            .filter_map(|candidate| candidate.context_length)
+            .max();
+        let length = length.unwrap_or_default();
         return Err(BadRequest {
             message: format!(
                 "The request and its answer need about {tokens} tokens; the longest context that the model `{}` has is {length} tokens. Shorten the prompt or ask for fewer output tokens.",

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dialect::canon::{AnswerFacts, StreamVariant};
 use dialect::{Ask, BadRequest, Endpoint, Exchange, Target, goes_through};
+use serde_json::{Map, Value};
 use shared::config::{Dialect, Manners};
 
 use crate::fleet::{FleetCandidate, FleetModel};
@@ -28,6 +29,9 @@ struct Kind {
     dialect: Dialect,
     manners: Manners,
     model: String,
+    /// They may be others once the configuration was read again.
+    overrides: Map<String, Value>,
+    drop_unsupported: bool,
 }
 
 impl Wording {
@@ -84,6 +88,8 @@ impl Wording {
             dialect: candidate.provider.dialect,
             manners: candidate.provider.manners,
             model: candidate.upstream_model.clone(),
+            overrides: model.overrides.clone(),
+            drop_unsupported: model.drop_unsupported,
         };
         let mut exchanges = self
             .exchanges

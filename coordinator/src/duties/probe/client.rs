@@ -10,7 +10,7 @@ use dialect::canon::{AnswerFacts, StreamVariant};
 use dialect::{Endpoint, Exchange, PathFacts, Target, TokenCounter, Usage};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::redirect;
-use shared::config::{Config, Probe, Provider};
+use shared::config::{Config, Dialect, Probe, Provider};
 use shared::secret::Secret;
 use shared::time::{Clock as _, SystemClock};
 
@@ -139,8 +139,7 @@ impl ProbeClient {
                 let (dialect, manners) = (provider.dialect, provider.manners);
                 match manners::models_path(dialect, manners, api_version, base_url) {
                     Some(path) => self.list(ask, format!("{base_url}{path}")),
-                    // No list to ask for: whether the key works is only told by a chat.
-                    None => self.chat(ask),
+                    None => Err("the provider has no list of models".to_owned()),
                 }
             }
             Probe::Path(path) => {
@@ -161,13 +160,17 @@ impl ProbeClient {
         })
     }
 
-    /// One token, in the provider's own words.
+    /// As few tokens as the provider takes, in its own words.
     fn chat(&self, ask: &Ask<'_>) -> Result<Letter, String> {
         let provider = ask.provider;
+        let max_tokens = match provider.dialect {
+            Dialect::OpenaiResponses => 16,
+            _ => 1,
+        };
         let question = serde_json::json!({
             "model": ask.model,
             "messages": [{ "role": "user", "content": "ping" }],
-            "max_tokens": 1,
+            "max_tokens": max_tokens,
         });
         let target = Target {
             dialect: provider.dialect,

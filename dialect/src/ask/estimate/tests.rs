@@ -142,12 +142,32 @@ fn all_that_a_model_reads_is_counted() {
         json!({}),
         1,
     );
-    check(
-        Endpoint::CountMessageTokens,
-        r#""messages":[{"content":"12345678"}],"max_tokens":50"#,
-        json!({}),
-        2,
-    );
+}
+
+#[test]
+fn counting_costs_nothing_and_counts_tools_and_messages() {
+    let counted = r#"{"model":"m","messages":[{"content":"12345678"}],"tools":[1,2]}"#;
+    let path = PathFacts::default();
+    let ask = Ask::parse(Endpoint::CountMessageTokens, path, counted.into()).unwrap();
+
+    assert_eq!(ask.estimate(&TokenCounter::new(), &Map::new()), 0);
+    assert_eq!(ask.prompt_tokens(&TokenCounter::new()), 6 + 3 + 2);
+}
+
+#[test]
+fn only_what_has_to_fit_together_counts_for_a_context() {
+    let context = |endpoint, body: &str| {
+        let ask = Ask::parse(endpoint, PathFacts::default(), body.to_owned().into()).unwrap();
+        ask.context_tokens(&TokenCounter::new(), &Map::new())
+    };
+
+    // Of several answers each has the context for itself, and one without a limit may be short.
+    let chat = r#"{"model":"m","messages":[{"content":"12345678"}],"max_tokens":50,"n":8}"#;
+    assert_eq!(context(Endpoint::ChatCompletions, chat), Some(6 + 3 + 50));
+    let unlimited = r#"{"model":"m","messages":[{"content":"12345678"}]}"#;
+    assert_eq!(context(Endpoint::ChatCompletions, unlimited), Some(6 + 3));
+    let texts = r#"{"model":"m","input":["1234","1234"]}"#;
+    assert_eq!(context(Endpoint::Embeddings, texts), None);
 }
 
 #[test]

@@ -293,7 +293,6 @@ fn settings_of_other_dialects_are_lost_by_name() {
     check(|chat| chat.top_k = Some(4), "top_k");
     check(|chat| chat.n = Some(2), "n");
     check(|chat| chat.seed = Some(1), "seed");
-    check(|chat| chat.user = Some("u".to_owned()), "user");
     check(|chat| chat.format = Some(Format::Json), "response_format");
     check(
         |chat| chat.others = vec![("prediction".to_owned(), json!({}))],
@@ -302,10 +301,6 @@ fn settings_of_other_dialects_are_lost_by_name() {
     check(
         |chat| chat.messages[0].name = Some("ann".to_owned()),
         "messages[0].name",
-    );
-    check(
-        |chat| chat.reasoning = Some(effort(Effort::None)),
-        "reasoning_effort",
     );
     check(
         |chat| chat.reasoning = Some(effort(Effort::Minimal)),

@@ -168,7 +168,7 @@ fn response<'a>(
     Ok(WrittenPart::response(FunctionResponse {
         id: &result.call_id,
         name,
-        response: response_object(&texts.concat(), result.is_error)?,
+        response: response_object(&texts.join("\n\n"), result.is_error)?,
         parts: media,
     }))
 }

@@ -79,7 +79,7 @@ pub(super) fn shape(problem: &Problem) -> Shape {
         Problem::Unauthenticated => Shape::invalid(
             StatusCode::UNAUTHORIZED,
             "invalid_api_key",
-            "Incorrect API key provided. Send one `Authorization: Bearer` header with your client key.",
+            "Incorrect API key provided. Send your client key once: as `Authorization: Bearer`, or where your SDK puts it.",
         ),
         Problem::BadRequest(BadRequest {
             message,

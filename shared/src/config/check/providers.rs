@@ -65,7 +65,7 @@ impl Checker<'_> {
             headers: self.headers(place, headers),
             limits: self.limits(place, &limits),
             keys: self.keys(place, keys),
-            health: self.health(&format!("{place}.health"), &health),
+            health: self.health(&format!("{place}.health"), &health, dialect),
         }
     }
 
@@ -110,7 +110,7 @@ impl Checker<'_> {
         self.refuse(refusal.with_value(api_version));
     }
 
-    fn health(&mut self, place: &str, health: &raw::Health) -> Health {
+    fn health(&mut self, place: &str, health: &raw::Health, dialect: Dialect) -> Health {
         let raw::Health {
             probe,
             interval,
@@ -132,6 +132,19 @@ impl Checker<'_> {
                     ("path:/…", Probe::None),
                 ],
             ),
+        };
+        // Its list of models is elsewhere, and is signed for otherwise: only a chat tells whether a key works.
+        let probe = match probe {
+            Probe::Models if dialect == Dialect::BedrockConverse => Probe::None,
+            Probe::Path(_) if dialect == Dialect::BedrockConverse => {
+                self.refuse(Problem::new(
+                    format!("{place}.probe"),
+                    "must be chat or none at bedrock_converse",
+                    "write `chat`, which is billed, or `none`",
+                ));
+                Probe::None
+            }
+            probe => probe,
         };
         Health {
             probe,
