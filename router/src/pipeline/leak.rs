@@ -14,10 +14,11 @@ pub(super) fn has_secret_of(body: &[u8], candidate: &FleetCandidate) -> bool {
     let values = headers
         .map(|(_, value)| without_scheme(value.expose()))
         .filter(|value| value.len() >= HEADER_LEN_MIN);
-    // Of a key of AWS any part is a secret; the first names the account.
+    // Of a key of AWS the first part is a name, which it also has in errors; the others are secrets each.
     let secret = candidate.secret.expose().as_str();
     let parts = secret
         .split(':')
+        .skip(1)
         .filter(|part| part.len() >= HEADER_LEN_MIN && part.len() < secret.len());
     let secrets: Vec<&str> = std::iter::once(secret)
         .chain(parts)
