@@ -33,7 +33,7 @@ FAULTS = {
 def secret(upstream, fault=None):
     name = f"{upstream}-{fault}" if fault else upstream
     # Bedrock's access key id and secret.
-    return f"AKIA{name}:simulated" if upstream == "bedrock" else f"sk-{name}"
+    return f"AKIA{name}:4f1d9c0b7e" if upstream == "bedrock" else f"sk-{name}"
 
 
 def key(upstream, fault=None):
@@ -62,7 +62,7 @@ def aimock(upstream, ports):
             "name": f"aimock-{upstream}-{index}",
             **fields,
             "base_url": f"http://127.0.0.1:{port}{path}",
-            "keys": [{"name": "one", "secret": "AKIAMOCK:mock" if upstream == "bedrock" else "mock"}],
+            "keys": [{"name": "one", "secret": "AKIAMOCK:4f1d9c0b7e" if upstream == "bedrock" else "mock"}],
             # It fails whom it likes; keys that are set aside would hide that.
             "health": {"probe": "none"},
         }

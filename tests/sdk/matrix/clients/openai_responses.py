@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import openai
 
 from answer import Answer, Unable
@@ -10,8 +11,9 @@ from answer import Answer, Unable
 class Adapter:
     ASKS_FOR_THOUGHTS = True
     VERSION = f"openai {openai.__version__} (responses)"
-    # The stream helper raises RuntimeError where no `response.completed` came.
-    ERRORS = (openai.APIError, RuntimeError)
+    # The stream helper raises RuntimeError where no `response.completed` came; the major before tells a broken-off body as the
+    # transport does.
+    ERRORS = (openai.APIError, RuntimeError, httpx.HTTPError)
 
     def __init__(self, origin, key="sk-sdk"):
         self.origin = origin
