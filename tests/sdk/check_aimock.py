@@ -50,7 +50,7 @@ for upstream in UPSTREAMS:
                 assert text == ANSWER, (ask.__name__, text)
                 n_answered += 1
             except (openai.APIError, anthropic.APIError) as error:
-                assert "aimock" not in str(error), "an upstream's account is named"
+                assert "mill-" not in str(error), "an upstream's account is named"
                 n_told += 1
             except Exception:
                 traceback.print_exc()

@@ -124,6 +124,15 @@ pub(super) fn exhausted_for(reported: &[Reported]) -> Option<Duration> {
     Some(Duration::from_millis(longest.into()))
 }
 
+/// Believes `wait`, the provider's word on when to come back, where a spent limit would be waited for longer: its reset
+/// tells when the limit is whole again (OpenAI's of a day in a day), not when there is room for one request more.
+pub(super) fn end_by(reported: &mut [Reported], wait: Duration) {
+    let wait = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+    for spent in reported.iter_mut().filter(|reported| reported.remaining == 0) {
+        spent.resets_in_ms = spent.resets_in_ms.min(wait);
+    }
+}
+
 fn read(headers: &HeaderMap, names: &Names, now: Now, host: Option<&str>) -> Option<Reported> {
     let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
 
@@ -198,6 +207,21 @@ mod tests {
     #[track_caller]
     fn check(headers: &[(&str, &str)], expected: &[Row]) {
         check_at("api.example", headers, expected);
+    }
+
+    #[test]
+    fn a_spent_limit_is_waited_for_no_longer_than_the_provider_asks() {
+        let row = |remaining, resets_in_ms| Reported {
+            kind: WindowKind::Rpd.code(),
+            limit: 1_000,
+            remaining,
+            resets_in_ms,
+        };
+        let mut reported = [row(0, 86_400_000), row(0, 500), row(7, 86_400_000)];
+
+        end_by(&mut reported, Duration::from_secs(8));
+
+        assert_eq!(reported, [row(0, 8_000), row(0, 500), row(7, 86_400_000)]);
     }
 
     #[test]

@@ -69,11 +69,14 @@ impl BodyError {
 
 impl UpstreamReply {
     pub(super) fn new(response: reqwest::Response, deadlines: Deadlines) -> Self {
-        let reported = limits::reported(response.headers(), response.url().host_str());
+        let mut reported = limits::reported(response.headers(), response.url().host_str());
         let status = response.status();
         let mut retry_after = retry_after::retry_after(response.headers());
         if status == StatusCode::TOO_MANY_REQUESTS {
-            retry_after = retry_after.or_else(|| limits::exhausted_for(&reported));
+            match retry_after {
+                Some(wait) => limits::end_by(&mut reported, wait),
+                None => retry_after = limits::exhausted_for(&reported),
+            }
         }
         Self {
             status,

@@ -59,7 +59,7 @@ def aimock(upstream, ports):
     path = fields.pop("path")
     providers = [
         {
-            "name": f"aimock-{upstream}-{index}",
+            "name": f"mill-{upstream}-{index}",
             **fields,
             "base_url": f"http://127.0.0.1:{port}{path}",
             "keys": [{"name": "one", "secret": "AKIAMOCK:4f1d9c0b7e" if upstream == "bedrock" else "mock"}],
