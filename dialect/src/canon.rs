@@ -20,5 +20,5 @@ pub use embedding::{EmbeddingAsk, EmbeddingReply, Input};
 pub use event::{Event, StreamReader, StreamWriter};
 pub use field::Field;
 pub use loss::{Losses, Unsupported};
-pub(crate) use overrides::{override_fields, set_top_level};
+pub(crate) use overrides::{override_fields, set_top_level, worded};
 pub use reply::{AnswerFacts, Choice, Finish, Reply, StreamVariant};

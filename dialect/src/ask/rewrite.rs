@@ -6,18 +6,21 @@ use shared::config::Dialect;
 
 use super::Ask;
 use super::changes::Changes;
-use crate::Operation;
-use crate::canon::Field;
+use crate::canon::{self, Field};
 use crate::splice::Splice;
+use crate::{Endpoint, Operation};
 
 impl Ask {
     /// The body for an upstream of the same dialect: the client's bytes, with another model name, the overrides in
     /// place, and a stream's usage asked for.
     ///
-    /// Overrides are named as OpenAI names them, and set where this dialect has them; one that is no field of chats in
-    /// general is set as it is named.
+    /// Overrides are told in this dialect's words (see [`canon::worded`]); one that is no field of chats in general is
+    /// set as it is named.
     pub fn for_same_dialect(&self, upstream_model: &str, overrides: &Map<String, Value>) -> Bytes {
         let mut changes = Changes::default();
+        let dialect = self.endpoint.dialect();
+        let has_own_words =
+            self.endpoint.operation() == Operation::Chat && dialect != Dialect::OpenaiChat;
         let asks_usage = self.is_stream && self.grammar.has_stream_options;
         for (name, value) in overrides {
             let is_ours = match name.as_str() {
@@ -25,8 +28,23 @@ impl Ask {
                 "stream_options" => asks_usage && !value.is_object(),
                 _ => false,
             };
-            if !is_ours {
-                changes.set(self.place_of(name), value.clone());
+            if is_ours {
+                continue;
+            }
+            if let Some(other) = self
+                .other_limit(name)
+                .filter(|name| !overrides.contains_key(*name))
+            {
+                changes.set(other, Value::Null);
+            }
+            match has_own_words {
+                true => {
+                    let is_set = |path: &str| self.field(path).is_some();
+                    for (path, value) in canon::worded(name, value, dialect, is_set) {
+                        changes.set(&path, value);
+                    }
+                }
+                false => changes.set(name, value.clone()),
             }
         }
         if asks_usage && (overrides.contains_key("stream_options") || !self.wants_usage()) {
@@ -39,6 +57,16 @@ impl Ask {
         changes.apply(self.grammar, &self.object, &self.body, 0, &mut splice);
         self.set_resource_models(&mut splice, upstream_model);
         splice.apply(&self.body)
+    }
+
+    /// The output limit under its other name, if the request has it: providers refuse a request that has both.
+    fn other_limit(&self, name: &str) -> Option<&'static str> {
+        let other = match (self.endpoint, name) {
+            (Endpoint::ChatCompletions, "max_tokens") => "max_completion_tokens",
+            (Endpoint::ChatCompletions, "max_completion_tokens") => "max_tokens",
+            _ => return None,
+        };
+        self.field(other).map(|_| other)
     }
 
     /// Where this dialect has the field that OpenAI calls `name`.

@@ -188,3 +188,71 @@ fn google_reads_the_upstreams_model_wherever_the_request_repeats_it() {
         r#"{"contents":[]}"#,
     );
 }
+
+#[test]
+fn an_override_is_told_in_the_dialects_own_words() {
+    let schema =
+        json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}});
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m","max_tokens":9}"#,
+        json!({"stop": "END", "parallel_tool_calls": false, "max_tokens": 4096}),
+        r#"{"stop_sequences":["END"],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"model":"up","max_tokens":4096}"#,
+    );
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m","max_tokens":20}"#,
+        json!({"reasoning_effort": "high"}),
+        r#"{"output_config":{"effort":"high"},"model":"up","max_tokens":20}"#,
+    );
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m","tool_choice":{"type":"any"}}"#,
+        json!({"parallel_tool_calls": false}),
+        r#"{"model":"up","tool_choice":{"disable_parallel_tool_use":true,"type":"any"}}"#,
+    );
+    check(
+        Endpoint::GenerateContent,
+        r#"{"generationConfig":{"topP":1}}"#,
+        json!({"stop": "END", "response_format": schema}),
+        r#"{"generationConfig":{"stopSequences":["END"],"responseMimeType":"application/json","responseJsonSchema":{"type":"object"},"topP":1}}"#,
+    );
+    check(
+        Endpoint::OllamaChat,
+        r#"{"model":"m"}"#,
+        json!({"response_format": {"type": "json_object"}, "stop": ["A"], "reasoning_effort": "low"}),
+        r#"{"format":"json","options":{"stop":["A"]},"think":"low","model":"up"}"#,
+    );
+    check(
+        Endpoint::Responses,
+        r#"{"model":"m","text":{"verbosity":"low"}}"#,
+        json!({"response_format": {"type": "json_object"}, "reasoning_effort": "high"}),
+        r#"{"reasoning":{"effort":"high"},"model":"up","text":{"format":{"type":"json_object"},"verbosity":"low"}}"#,
+    );
+}
+
+#[test]
+fn a_forced_output_limit_leaves_no_other_one() {
+    check(
+        Endpoint::ChatCompletions,
+        r#"{"model":"m","max_completion_tokens":900}"#,
+        json!({"max_tokens": 9}),
+        r#"{"max_tokens":9,"model":"up","max_completion_tokens":null}"#,
+    );
+    check(
+        Endpoint::ChatCompletions,
+        r#"{"model":"m","max_tokens":900}"#,
+        json!({"max_completion_tokens": 9}),
+        r#"{"max_completion_tokens":9,"model":"up","max_tokens":null}"#,
+    );
+}
+
+#[test]
+fn an_override_that_the_dialect_has_no_words_for_is_left_to_the_provider() {
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m"}"#,
+        json!({"frequency_penalty": 1, "inference_geo": "eu"}),
+        r#"{"frequency_penalty":1,"inference_geo":"eu","model":"up"}"#,
+    );
+}
