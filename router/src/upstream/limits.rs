@@ -128,7 +128,10 @@ pub(super) fn exhausted_for(reported: &[Reported]) -> Option<Duration> {
 /// tells when the limit is whole again (OpenAI's of a day in a day), not when there is room for one request more.
 pub(super) fn end_by(reported: &mut [Reported], wait: Duration) {
     let wait = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-    for spent in reported.iter_mut().filter(|reported| reported.remaining == 0) {
+    for spent in reported
+        .iter_mut()
+        .filter(|reported| reported.remaining == 0)
+    {
         spent.resets_in_ms = spent.resets_in_ms.min(wait);
     }
 }
