@@ -149,9 +149,10 @@ impl Exchange {
     pub fn answer(
         &self,
         body: Bytes,
-        facts: &AnswerFacts,
+        facts: AnswerFacts,
         counter: &TokenCounter,
     ) -> Result<Answered, ReplyFault> {
+        let facts = self.known(facts);
         if self.client.operation() == Operation::Audio {
             // Sound or text as often as JSON.
             return Ok(Answered {
@@ -174,13 +175,13 @@ impl Exchange {
             });
         }
         match self.client.operation() {
-            Operation::Embedding => self.embedded(body, facts),
+            Operation::Embedding => self.embedded(body, &facts),
             Operation::TokenCount => Ok(Answered {
                 usage: None,
                 completion_tokens: 0,
                 body,
             }),
-            _ => self.chatted(body, facts),
+            _ => self.chatted(body, &facts),
         }
     }
 
@@ -215,14 +216,18 @@ impl Exchange {
         })
     }
 
-    /// Begins to relay the stream of a 200.
-    pub fn stream(&self, facts: AnswerFacts) -> StreamRelay {
-        let facts = AnswerFacts {
+    /// `facts`, with what the request says of the answer.
+    fn known(&self, facts: AnswerFacts) -> AnswerFacts {
+        AnswerFacts {
             wants_usage: self.wants_usage,
             variant: self.variant,
             ..facts
-        };
-        let writer = wire::writer(self.client, facts);
+        }
+    }
+
+    /// Begins to relay the stream of a 200.
+    pub fn stream(&self, facts: AnswerFacts) -> StreamRelay {
+        let writer = wire::writer(self.client, self.known(facts));
         let upstream = self.upstream.dialect();
         let framing = self.framing();
         if !self.is_faithful {
@@ -258,4 +263,33 @@ fn estimate(reply: &Reply) -> u32 {
         _ => 0,
     });
     estimate_tokens(n_bytes.sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PathFacts;
+
+    #[test]
+    fn a_whole_answer_has_the_form_of_the_endpoint_that_was_asked() {
+        let body = Bytes::from_static(br#"{"model":"m","prompt":"Hello","stream":false}"#);
+        let ask = Ask::parse(Endpoint::OllamaGenerate, PathFacts::default(), body).unwrap();
+        let target = Target {
+            dialect: Dialect::OpenaiChat,
+            manners: Manners::Plain,
+            model: "up",
+            overrides: &Map::new(),
+            drop_unsupported: false,
+        };
+        let exchange = Exchange::new(&ask, StreamVariant::Generate, &target).unwrap();
+        let reply = r#"{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hi"}}]}"#;
+
+        let answered = exchange
+            .answer(reply.into(), AnswerFacts::default(), &TokenCounter::new())
+            .unwrap();
+
+        let answer: Value = serde_json::from_slice(&answered.body).unwrap();
+        assert_eq!(answer["response"], "Hi");
+        assert_eq!(answer.get("message"), None);
+    }
 }

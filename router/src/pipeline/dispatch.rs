@@ -141,7 +141,7 @@ async fn read(
     let headers = reply.headers.clone();
     let body = reply.read_all(REPLY_MAX).await?;
     lease.mark_last_byte();
-    let answered = exchange.answer(body, &facts(lease), lease.counter());
+    let answered = exchange.answer(body, facts(lease), lease.counter());
     let answered = answered.map_err(|fault| match fault {
         ReplyFault::Upstream(error) => Failure::of_error(&error, lease),
         ReplyFault::NotJson | ReplyFault::NoAnswer => Failure::no_answer(FailureClass::BadAnswer),

@@ -119,7 +119,7 @@ impl ProbeClient {
         };
         let answered = exchange.answer(
             body.into(),
-            &AnswerFacts::default(),
+            AnswerFacts::default(),
             &TokenCounter::default(),
         );
         match answered {

@@ -2,7 +2,15 @@
 
 import importlib
 
-NAMES = ["openai_chat", "openai_responses", "anthropic_messages", "google_genai", "ollama_native", "groq_chat"]
+NAMES = [
+    "openai_chat",
+    "openai_responses",
+    "anthropic_messages",
+    "google_genai",
+    "ollama_native",
+    "ollama_generate",
+    "groq_chat",
+]
 
 
 def installed():

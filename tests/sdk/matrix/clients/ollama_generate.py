@@ -1,0 +1,43 @@
+"""Ollama's SDK, at the endpoint without roles."""
+
+import json
+
+from answer import Answer, Unable
+from clients import ollama_native
+from clients.ollama_native import FINISHES
+
+
+class Adapter(ollama_native.Adapter):
+    VERSION = f"{ollama_native.Adapter.VERSION} (generate)"
+
+    def told(self, lines):
+        answer = Answer()
+        for line in lines:
+            answer.text += line.response
+            if line.done:
+                answer.finish = FINISHES[line.done_reason]
+                answer.prompt_tokens = line.prompt_eval_count or 0
+                answer.completion_tokens = line.eval_count or 0
+        return answer
+
+    def chat(self, model, text):
+        return self.told([self.client.generate(model=model, prompt=text)])
+
+    def stream(self, model, text):
+        return self.told(list(self.client.generate(model=model, prompt=text, stream=True)))
+
+    def tools(self, model, text, tools, results, is_stream):
+        raise Unable("a prompt without roles has no tools")
+
+    def schema(self, model, text, schema):
+        return json.loads(self.client.generate(model=model, prompt=text, format=schema).response)
+
+    def image(self, model, text, png):
+        return self.told([self.client.generate(model=model, prompt=text, images=[png])])
+
+    def reasoning(self, model, text):
+        answer = self.client.generate(model=model, prompt=text, think=True)
+        return answer.thinking or "", answer.response
+
+    def embeddings(self, model, texts):
+        raise Unable("it makes none")
