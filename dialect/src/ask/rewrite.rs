@@ -4,15 +4,15 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use shared::config::Dialect;
 
-use super::Ask;
 use super::changes::Changes;
+use super::{Ask, own_proofs};
 use crate::Operation;
 use crate::canon::Field;
 use crate::splice::Splice;
 
 impl Ask {
     /// The body for an upstream of the same dialect: the client's bytes, with another model name, the overrides in
-    /// place, and a stream's usage asked for.
+    /// place, a stream's usage asked for, and without what other providers proved to have thought.
     ///
     /// Overrides are named as OpenAI names them, and set where this dialect has them; one that is no field of chats in
     /// general is set as it is named.
@@ -38,7 +38,8 @@ impl Ask {
         let mut splice = Splice::default();
         changes.apply(self.grammar, &self.object, &self.body, 0, &mut splice);
         self.set_resource_models(&mut splice, upstream_model);
-        splice.apply(&self.body)
+        let body = splice.apply(&self.body);
+        own_proofs::keep_own(body, self.endpoint.dialect(), self.grammar)
     }
 
     /// Where this dialect has the field that OpenAI calls `name`.

@@ -2,6 +2,7 @@ use serde_json::{Map, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
+use crate::canon::Proof;
 use crate::canon::{Message, Part, Role, Source, ToolCall, ToolChoice, ToolResult};
 
 fn write_as(chat: &Chat, manners: Manners, losses: &Losses) -> Result<Value, BadRequest> {
@@ -51,7 +52,7 @@ fn call(signature: Option<&str>) -> Part {
         id: "call_1".to_owned(),
         name: "f".to_owned(),
         arguments: String::new(),
-        signature: signature.map(str::to_owned),
+        signature: signature.and_then(|data| Proof::new(Dialect::GeminiGenerate, data.to_owned())),
     })
 }
 
@@ -188,7 +189,7 @@ fn several_texts_stay_apart_but_for_deepseek() {
 fn thoughts_go_back_only_to_who_takes_them() {
     let thought = Part::Thinking {
         text: "hm".to_owned(),
-        signature: Some("s".to_owned()),
+        signature: Proof::new(Dialect::GeminiGenerate, "s".to_owned()),
     };
     let chat = said(Role::Assistant, vec![thought.clone(), call(None)]);
     let alone = said(Role::Assistant, vec![thought]);
