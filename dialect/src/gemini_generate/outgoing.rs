@@ -80,7 +80,7 @@ impl<'a> Part<'a> {
         Self {
             text: Some(text),
             thought: true,
-            thought_signature: signature.filter(is_base64),
+            thought_signature: signature.filter(|signature| is_base64(signature)),
             ..Self::default()
         }
     }
@@ -113,7 +113,7 @@ impl<'a> Part<'a> {
                 name,
                 args: super::arguments::object(arguments)?,
             }),
-            thought_signature: signature.filter(is_base64),
+            thought_signature: signature.filter(|signature| is_base64(signature)),
             ..Self::default()
         })
     }
@@ -190,7 +190,7 @@ pub(super) fn told_call<'a>(call: &'a ToolCall, is_signed: &mut bool) -> Option<
 
 /// Base64 with its padding, in one of its two alphabets. What is not is no signature: Google takes none such, and its SDK
 /// fails on it.
-fn is_base64(text: &Cow<'_, str>) -> bool {
+fn is_base64(text: &str) -> bool {
     let letters = text.trim_end_matches('=');
     let is_of = |others: &[u8]| {
         let mut letters = letters.bytes();

@@ -193,7 +193,7 @@ impl Writer {
             Part::Text(text) => self.items.text(&text, out),
             Part::Refusal(text) => self.items.refusal(&text, out),
             Part::Thinking { text, signature } => {
-                self.items.thought(&text, signature.as_ref(), out)
+                self.items.thought(&text, signature.as_ref(), out);
             }
             Part::RedactedThinking(sealed) => self.items.redacted(&sealed, out),
             // No answer has these.

@@ -280,6 +280,50 @@ mod tests {
     }
 
     #[test]
+    fn the_first_call_of_each_step_is_signed_or_says_that_gemini_did_not_make_it() {
+        let losses = Losses::new(Dialect::OpenaiChat, Dialect::GeminiGenerate, false);
+        let unsigned = |mut message: Message| {
+            for part in &mut message.parts {
+                if let Part::ToolCall(call) = part {
+                    call.signature = Proof::new(Dialect::BedrockConverse, "c2ln".to_owned());
+                }
+            }
+            message
+        };
+        let messages = vec![
+            unsigned(call("{}")),
+            unsigned(call("{}")),
+            result("call_1", "sunny"),
+            call("{}"),
+            result("call_1", "sunny"),
+            unsigned(call("{}")),
+        ];
+        let chat = Chat {
+            messages,
+            ..Chat::default()
+        };
+        let signatures = |model| {
+            let contents = contents(&chat, model, &losses).unwrap();
+            let contents = serde_json::to_value(contents).unwrap();
+            let parts = contents.as_array().unwrap().iter();
+            let parts = parts.flat_map(|content| content["parts"].as_array().unwrap().clone());
+            let calls = parts.filter(|part| part.get("functionCall").is_some());
+            let signatures = calls.map(|call| call["thoughtSignature"].as_str().map(str::to_owned));
+            signatures
+                .map(Option::unwrap_or_default)
+                .collect::<Vec<_>>()
+        };
+
+        let excuse = "skip_thought_signature_validator";
+        for model in ["gemini-3-pro", "gemini-flash-latest", "tunedModels/mine"] {
+            assert_eq!(signatures(model), [excuse, "", "c2ln", excuse], "{model}");
+        }
+        for model in ["gemini-2.5-pro", "models/gemini-2.0-flash"] {
+            assert_eq!(signatures(model), ["", "", "c2ln", ""], "{model}");
+        }
+    }
+
+    #[test]
     fn results_that_are_no_objects_are_put_into_one() {
         check_response("{\"a\": 1}", false, r#"{"a":1}"#);
         check_response("[1, 2]", false, r#"{"result":"[1, 2]"}"#);

@@ -217,6 +217,20 @@ fn google_gets_its_signatures_back() {
 }
 
 #[test]
+fn google_is_told_which_calls_are_not_its_own() {
+    let chat = said(Role::Assistant, vec![call(None), call(None)]);
+
+    let google = write(&chat, Manners::GeminiOpenai);
+
+    let calls = &google["messages"][0]["tool_calls"];
+    assert_eq!(
+        calls[0]["extra_content"]["google"]["thought_signature"],
+        "skip_thought_signature_validator"
+    );
+    assert_eq!(calls[1].get("extra_content"), None);
+}
+
+#[test]
 fn every_result_is_a_message_of_its_own() {
     let result = |id: &str| {
         Part::ToolResult(ToolResult {
