@@ -4,7 +4,6 @@
 
 mod block;
 mod error;
-mod plain_text;
 mod read_chat;
 mod read_reply;
 mod read_stream;
@@ -14,6 +13,8 @@ mod write_chat;
 mod write_reply;
 mod write_stream;
 
+use shared::config::Dialect;
+
 pub(crate) use error::error_body;
 pub(crate) use read_chat::read_chat;
 pub(crate) use read_reply::read_reply;
@@ -21,3 +22,9 @@ pub(crate) use read_stream::Reader;
 pub(crate) use write_chat::write_chat;
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_stream::Writer;
+
+/// Whose proofs of thought are this dialect's own.
+const OWN: Dialect = Dialect::AnthropicMessages;
+
+/// The one type of text documents: this dialect sends the text itself where all others want base64.
+const PLAIN_TEXT: &str = "text/plain";

@@ -8,6 +8,7 @@ mod fields;
 mod grammar;
 mod image_size;
 mod needs;
+mod own_proofs;
 mod path;
 mod rewrite;
 

@@ -9,7 +9,12 @@ mod read_reply;
 mod read_stream;
 mod write_chat;
 
+use shared::config::Dialect;
+
 pub(crate) use exception::error_of_body;
 pub(crate) use read_reply::read_reply;
 pub(crate) use read_stream::Reader;
 pub(crate) use write_chat::write_chat;
+
+/// Whose proofs of thought are this dialect's own.
+const OWN: Dialect = Dialect::BedrockConverse;

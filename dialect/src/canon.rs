@@ -9,8 +9,8 @@ mod event;
 mod field;
 mod loss;
 mod overrides;
+pub(crate) mod proof;
 mod reply;
-pub(crate) mod signature;
 
 pub use chat::{
     Chat, Effort, Format, LogprobsAsked, Message, Part, Reasoning, Role, Schema, Source, Tool,
@@ -21,4 +21,5 @@ pub use event::{Event, StreamReader, StreamWriter};
 pub use field::Field;
 pub use loss::{Losses, Unsupported};
 pub(crate) use overrides::{override_fields, set_top_level, worded};
+pub use proof::Proof;
 pub use reply::{AnswerFacts, Choice, Finish, Reply, StreamVariant};

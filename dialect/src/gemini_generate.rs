@@ -16,6 +16,8 @@ mod write_chat;
 mod write_reply;
 mod write_stream;
 
+use shared::config::Dialect;
+
 pub(crate) use embedding::{
     read_ask as read_embedding_ask, read_reply as read_embedding_reply,
     write_ask as write_embedding_ask, write_reply as write_embedding_reply,
@@ -27,6 +29,9 @@ pub(crate) use read_stream::Reader;
 pub(crate) use write_chat::write_chat;
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_stream::Writer;
+
+/// Whose proofs of thought are this dialect's own.
+const OWN: Dialect = Dialect::GeminiGenerate;
 
 #[cfg(test)]
 mod tests;

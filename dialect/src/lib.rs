@@ -7,6 +7,7 @@
 
 mod anthropic_messages;
 mod ask;
+mod base64;
 mod bedrock_converse;
 pub mod canon;
 mod endpoint;

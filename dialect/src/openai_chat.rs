@@ -14,6 +14,7 @@ mod write_reply;
 mod write_stream;
 
 use serde_json::Value;
+use shared::config::Dialect;
 
 use crate::BadRequest;
 use crate::canon::{AnswerFacts, Finish};
@@ -30,6 +31,12 @@ pub(crate) use read_stream::Reader;
 pub(crate) use write_chat::write_chat;
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_stream::Writer;
+
+/// Who signs thinking blocks that nobody else put his name on: they have the form of this one's.
+const BLOCKS_ARE_OF: Dialect = Dialect::AnthropicMessages;
+
+/// Who signs tool calls, in `extra_content.google`.
+const SIGNED_CALLS_ARE_OF: Dialect = Dialect::GeminiGenerate;
 
 fn parse(body: &[u8]) -> Result<Value, BadRequest> {
     serde_json::from_slice(body)

@@ -11,6 +11,8 @@ mod write_chat;
 mod write_reply;
 mod write_stream;
 
+use shared::config::Dialect;
+
 pub(crate) use error::error_body;
 pub(crate) use read_chat::read_chat;
 pub(crate) use read_reply::read_reply;
@@ -18,3 +20,6 @@ pub(crate) use read_stream::Reader;
 pub(crate) use write_chat::write_chat;
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_stream::Writer;
+
+/// Whose proofs of thought are this dialect's own.
+const OWN: Dialect = Dialect::OpenaiResponses;

@@ -44,6 +44,8 @@ pub(crate) struct Object {
 #[derive(Debug)]
 pub(crate) struct Member {
     name: Name,
+    /// Of the quote before its name.
+    pub start: usize,
     pub value: Range<usize>,
 }
 
@@ -146,13 +148,18 @@ impl Scanner<'_> {
             if members.len() == MEMBERS_MAX {
                 return Err(ScanError::TooManyMembers);
             }
+            let member_start = self.at;
             let name = self.name()?;
             let raw = self.body.get(name.clone()).unwrap_or_default();
             let name = match raw.contains(&b'\\').then(|| unescape(raw)).flatten() {
                 Some(name) => Name::Escaped(name),
                 None => Name::Plain(name),
             };
-            let mut member = Member { name, value: 0..0 };
+            let mut member = Member {
+                name,
+                start: member_start,
+                value: 0..0,
+            };
             let name = member.name(self.body);
             let reading = match holds_text(name) {
                 true => Reading::of_outermost(name),

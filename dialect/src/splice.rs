@@ -20,6 +20,15 @@ impl Splice {
         self.edits.push((at..at, text));
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.edits.len()
+    }
+
+    /// Forgets all but the first `len` edits: of what is cut out, nothing is left to edit.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.edits.truncate(len);
+    }
+
     /// The edited body, in one allocation; the body itself if there is nothing to edit.
     pub(crate) fn apply(mut self, body: &Bytes) -> Bytes {
         if self.edits.is_empty() {

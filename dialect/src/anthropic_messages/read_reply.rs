@@ -5,9 +5,9 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::block::Block;
-use super::stop_reason;
 use super::usage::Tally;
-use crate::canon::{Choice, Part, Reply, ToolCall};
+use super::{OWN, stop_reason};
+use crate::canon::{Choice, Part, Proof, Reply, ToolCall};
 use crate::{ReplyFault, UpstreamError};
 
 /// Reads the body of a 200.
@@ -71,9 +71,9 @@ fn part(block: Block<'_>) -> Option<Part> {
         "text" => block.text.map(Part::Text),
         "thinking" => Some(Part::Thinking {
             text: block.thinking.unwrap_or_default(),
-            signature: block.signature.filter(|signature| !signature.is_empty()),
+            signature: block.signature.and_then(proof),
         }),
-        "redacted_thinking" => block.data.map(Part::RedactedThinking),
+        "redacted_thinking" => block.data.and_then(proof).map(Part::RedactedThinking),
         "tool_use" => Some(Part::ToolCall(ToolCall {
             id: block.id.unwrap_or_default(),
             name: block.name.unwrap_or_default(),
@@ -82,6 +82,11 @@ fn part(block: Block<'_>) -> Option<Part> {
         })),
         _ => None,
     }
+}
+
+/// Of this dialect's own provider.
+pub(super) fn proof(data: String) -> Option<Proof> {
+    Proof::new(OWN, data)
 }
 
 #[cfg(test)]

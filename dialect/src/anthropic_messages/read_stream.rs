@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::block::Block;
+use super::read_reply::proof;
 use super::stop_reason;
 use super::usage::Tally;
 use crate::UpstreamError;
@@ -80,11 +81,8 @@ impl Reader {
                 push_signature(block.signature, events);
             }
             "redacted_thinking" => {
-                events.extend(
-                    block
-                        .data
-                        .map(|data| Event::RedactedThinking { choice: 0, data }),
-                );
+                let data = block.data.and_then(proof);
+                events.extend(data.map(|data| Event::RedactedThinking { choice: 0, data }));
             }
             "tool_use" => {
                 let call = self.n_calls;
@@ -262,7 +260,7 @@ fn push_thinking(text: Option<String>, events: &mut Vec<Event>) {
 }
 
 fn push_signature(signature: Option<String>, events: &mut Vec<Event>) {
-    let signature = signature.filter(|signature| !signature.is_empty());
+    let signature = signature.and_then(proof);
     events.extend(signature.map(|signature| Event::ThinkingSignature {
         choice: 0,
         signature,

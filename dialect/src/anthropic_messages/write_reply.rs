@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::stop_reason;
 use super::usage::Report;
-use crate::canon::{AnswerFacts, Part, Reply, ToolCall, signature};
+use super::{OWN, stop_reason};
+use crate::canon::{AnswerFacts, Part, Proof, Reply, ToolCall, proof};
 
 pub(crate) fn write_reply(reply: Reply, facts: &AnswerFacts) -> Vec<u8> {
     let Reply {
@@ -43,11 +43,23 @@ pub(super) fn message_id<'a>(id: Option<&'a str>, facts: &AnswerFacts) -> Cow<'a
 }
 
 /// The id of the answer's `call`th tool call, which brings the provider's signature back.
-pub(super) fn call_id(id: &str, signature: Option<&str>, call: u32, facts: &AnswerFacts) -> String {
+pub(super) fn call_id(
+    id: &str,
+    signature: Option<&Proof>,
+    call: u32,
+    facts: &AnswerFacts,
+) -> String {
     match id.is_empty() {
-        true => signature::pack(&format!("call_{}_{call}", facts.request_id), signature),
-        false => signature::pack(id, signature),
+        true => proof::pack(&format!("call_{}_{call}", facts.request_id), signature),
+        false => proof::pack(id, signature),
     }
+}
+
+/// What clients have to send back with thoughts, which read it without asking whether it is there.
+///
+/// Thoughts that nobody proved get a mark alone: by it they are known when they come back, and not shown to Anthropic.
+pub(super) fn signature_of(thoughts: Option<&Proof>) -> Cow<'_, str> {
+    thoughts.map_or(Cow::Borrowed(proof::MARK), |proof| proof.write(OWN))
 }
 
 #[derive(Serialize)]
@@ -70,11 +82,10 @@ enum Block<'a> {
     },
     Thinking {
         thinking: &'a str,
-        /// Empty where the provider gives none: clients read it without asking.
-        signature: &'a str,
+        signature: Cow<'a, str>,
     },
     RedactedThinking {
-        data: &'a str,
+        data: Cow<'a, str>,
     },
     ToolUse {
         id: String,
@@ -92,11 +103,13 @@ fn blocks<'a>(parts: &'a [Part], facts: &AnswerFacts) -> Vec<Block<'a>> {
             Part::Text(text) | Part::Refusal(text) => Block::Text { text },
             Part::Thinking { text, signature } => Block::Thinking {
                 thinking: text,
-                signature: signature.as_deref().unwrap_or_default(),
+                signature: signature_of(signature.as_ref()),
             },
-            Part::RedactedThinking(data) => Block::RedactedThinking { data },
+            Part::RedactedThinking(sealed) => Block::RedactedThinking {
+                data: sealed.write(OWN),
+            },
             Part::ToolCall(call) => {
-                let id = call_id(&call.id, call.signature.as_deref(), n_calls, facts);
+                let id = call_id(&call.id, call.signature.as_ref(), n_calls, facts);
                 n_calls += 1;
                 Block::ToolUse {
                     id,

@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use self::arguments::ObjectEnd;
 use self::frame::{Begin, Piece};
 use super::error::error_event_data;
-use super::stop_reason;
 use super::usage::Report;
-use super::write_reply::{call_id, message_id};
-use crate::canon::{AnswerFacts, Event, Finish, StreamWriter};
+use super::write_reply::{call_id, message_id, signature_of};
+use super::{OWN, stop_reason};
+use crate::canon::{AnswerFacts, Event, Finish, Proof, StreamWriter};
 use crate::{ErrorBody, Usage};
 
 #[derive(Debug)]
@@ -139,13 +139,12 @@ impl Writer {
                 signature,
             } => {
                 self.open_thinking(out);
-                let signature = &signature;
-                self.piece(&Piece::Signature { signature }, out);
                 // It proves what came before; thoughts after it are others.
-                self.close(out);
+                self.close_thinking(Some(&signature), out);
             }
             Event::RedactedThinking { choice: 0, data } => {
-                self.begin(&Begin::RedactedThinking { data: &data }, Open::Nothing, out);
+                let data = &data.write(OWN);
+                self.begin(&Begin::RedactedThinking { data }, Open::Nothing, out);
                 frame::block_stop(self.last_block(), out);
             }
             Event::ToolCall {
@@ -155,7 +154,7 @@ impl Writer {
                 name,
                 signature,
             } => {
-                let id = call_id(&id, signature.as_deref(), call, &self.facts);
+                let id = call_id(&id, signature.as_ref(), call, &self.facts);
                 let end = ObjectEnd::default();
                 let begin = Begin::ToolUse {
                     id: &id,
@@ -239,10 +238,18 @@ impl Writer {
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
-        let open = std::mem::replace(&mut self.open, Open::Nothing);
-        if !matches!(open, Open::Nothing) {
-            frame::block_stop(self.last_block(), out);
+        match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Nothing => {}
+            Open::Thinking => self.close_thinking(None, out),
+            Open::Text | Open::Call { .. } => frame::block_stop(self.last_block(), out),
         }
+    }
+
+    fn close_thinking(&mut self, proof: Option<&Proof>, out: &mut Vec<u8>) {
+        let signature = &signature_of(proof);
+        self.piece(&Piece::Signature { signature }, out);
+        frame::block_stop(self.last_block(), out);
+        self.open = Open::Nothing;
     }
 
     fn last_block(&self) -> u32 {

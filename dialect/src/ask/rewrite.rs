@@ -4,15 +4,15 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use shared::config::Dialect;
 
-use super::Ask;
 use super::changes::Changes;
+use super::{Ask, own_proofs};
 use crate::canon::{self, Field};
 use crate::splice::Splice;
 use crate::{Endpoint, Operation};
 
 impl Ask {
     /// The body for an upstream of the same dialect: the client's bytes, with another model name, the overrides in
-    /// place, and a stream's usage asked for.
+    /// place, a stream's usage asked for, and without what other providers proved to have thought.
     ///
     /// Overrides are told in this dialect's words (see [`canon::worded`]); one that is no field of chats in general is
     /// set as it is named.
@@ -56,7 +56,8 @@ impl Ask {
         let mut splice = Splice::default();
         changes.apply(self.grammar, &self.object, &self.body, 0, &mut splice);
         self.set_resource_models(&mut splice, upstream_model);
-        splice.apply(&self.body)
+        let body = splice.apply(&self.body);
+        own_proofs::keep_own(body, self.endpoint.dialect(), self.grammar)
     }
 
     /// The output limit under its other name, if the request has it: providers refuse a request that has both.

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::OWN;
 use super::answer::{self, SERVER_TOOL, Stop};
-use crate::canon::{Choice, Part, Reply, ToolCall};
+use crate::canon::{Choice, Part, Proof, Reply, ToolCall};
 use crate::{ReplyFault, UpstreamError};
 
 #[derive(Deserialize)]
@@ -133,10 +134,12 @@ impl Block<'_> {
         }) = reasoning_content
         {
             parts.extend(
-                reasoning_text
-                    .map(|ReasoningText { text, signature }| Part::Thinking { text, signature }),
+                reasoning_text.map(|ReasoningText { text, signature }| Part::Thinking {
+                    text,
+                    signature: signature.and_then(proof),
+                }),
             );
-            parts.extend(redacted_content.map(Part::RedactedThinking));
+            parts.extend(redacted_content.and_then(proof).map(Part::RedactedThinking));
         }
         let call = tool_use.filter(|call| call.r#type.as_deref() != Some(SERVER_TOOL));
         parts.extend(call.map(|call| {
@@ -158,6 +161,11 @@ fn fault(body: &[u8]) -> ReplyFault {
             None => ReplyFault::NoAnswer,
         },
     }
+}
+
+/// Of this dialect's own provider.
+pub(super) fn proof(data: String) -> Option<Proof> {
+    Proof::new(OWN, data)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::answer::{self, SERVER_TOOL, Stop};
 use super::exception;
+use super::read_reply::proof;
 use crate::AwsMessage;
 use crate::canon::{Event, StreamReader};
 use crate::relay::StreamFaultKind;
@@ -190,11 +191,16 @@ impl Reader {
         {
             let text = text.filter(|text| !text.is_empty());
             events.extend(text.map(|text| Event::Thinking { choice: 0, text }));
-            events.extend(signature.map(|signature| Event::ThinkingSignature {
-                choice: 0,
-                signature,
-            }));
-            events.extend(redacted_content.map(|data| Event::RedactedThinking { choice: 0, data }));
+            events.extend(
+                signature
+                    .and_then(proof)
+                    .map(|signature| Event::ThinkingSignature {
+                        choice: 0,
+                        signature,
+                    }),
+            );
+            let data = redacted_content.and_then(proof);
+            events.extend(data.map(|data| Event::RedactedThinking { choice: 0, data }));
         }
         Ok(())
     }

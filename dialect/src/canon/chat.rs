@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::Proof;
+
 /// A chat request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chat {
@@ -84,10 +86,10 @@ pub enum Part {
     /// What the model thought, and the provider's proof that it did.
     Thinking {
         text: String,
-        signature: Option<String>,
+        signature: Option<Proof>,
     },
     /// Thoughts that only the provider can read.
-    RedactedThinking(String),
+    RedactedThinking(Proof),
     ToolCall(ToolCall),
     ToolResult(ToolResult),
 }
@@ -111,8 +113,8 @@ pub struct ToolCall {
     pub name: String,
     /// JSON text, as the model wrote it; mostly an object.
     pub arguments: String,
-    /// Gemini's `thoughtSignature`, to be sent back with the call.
-    pub signature: Option<String>,
+    /// To be sent back with the call; only Gemini signs calls.
+    pub signature: Option<Proof>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

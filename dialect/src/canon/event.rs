@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::Finish;
+use super::{Finish, Proof};
 use crate::relay::StreamFaultKind;
 use crate::{ErrorBody, Usage};
 
@@ -31,11 +31,11 @@ pub enum Event {
     /// Of the thoughts before it.
     ThinkingSignature {
         choice: u32,
-        signature: String,
+        signature: Proof,
     },
     RedactedThinking {
         choice: u32,
-        data: String,
+        data: Proof,
     },
     /// A call begins. Once for each `call`; numbers are dense and ascend.
     ToolCall {
@@ -43,7 +43,7 @@ pub enum Event {
         call: u32,
         id: String,
         name: String,
-        signature: Option<String>,
+        signature: Option<Proof>,
     },
     /// A piece of the call's arguments. Pieces of several calls may alternate.
     ToolArguments {

@@ -1,11 +1,14 @@
 //! What this dialect's writers write: contents and their parts, and answers that are made of them.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::OWN;
 use super::logprobs::LogprobsResult;
 use super::usage::UsageMetadata;
-use crate::canon::ToolCall;
+use crate::canon::{Proof, ToolCall, proof};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Content<'a> {
@@ -29,7 +32,7 @@ pub(super) struct Part<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     function_response: Option<FunctionResponse<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thought_signature: Option<&'a str>,
+    thought_signature: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,12 +76,11 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// A signature that is no base64 is another provider's; Google takes none such, and its SDK fails on it.
-    pub(super) fn thinking(text: &'a str, signature: Option<&'a str>) -> Self {
+    pub(super) fn thinking(text: &'a str, signature: Option<Cow<'a, str>>) -> Self {
         Self {
             text: Some(text),
             thought: true,
-            thought_signature: signature.filter(is_base64),
+            thought_signature: signature.filter(|signature| is_base64(signature)),
             ..Self::default()
         }
     }
@@ -98,12 +100,12 @@ impl<'a> Part<'a> {
     }
 
     /// `None` if the call's arguments are no object.
-    pub(super) fn call(call: &'a ToolCall) -> Option<Self> {
+    pub(super) fn call(call: &'a ToolCall, signature: Option<Cow<'a, str>>) -> Option<Self> {
         let ToolCall {
             id,
             name,
             arguments,
-            signature,
+            signature: _,
         } = call;
         Some(Self {
             function_call: Some(FunctionCall {
@@ -111,9 +113,19 @@ impl<'a> Part<'a> {
                 name,
                 args: super::arguments::object(arguments)?,
             }),
-            thought_signature: signature.as_deref().filter(is_base64),
+            thought_signature: signature.filter(|signature| is_base64(signature)),
             ..Self::default()
         })
+    }
+
+    /// Says that Gemini did not make this call, unless it is signed.
+    pub(super) fn excuse(&mut self) {
+        let excuse = || Cow::Borrowed(proof::NOT_GEMINIS);
+        self.thought_signature.get_or_insert_with(excuse);
+    }
+
+    pub(super) fn is_call(&self) -> bool {
+        self.function_call.is_some()
     }
 
     pub(super) fn response(response: FunctionResponse<'a>) -> Self {
@@ -158,8 +170,27 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Base64 with its padding, in one of its two alphabets.
-fn is_base64(text: &&str) -> bool {
+/// A proof as clients get it.
+pub(super) fn told(proof: &Proof) -> Cow<'_, str> {
+    proof.write_base64(OWN)
+}
+
+/// A call as clients get it; `is_signed` is whether one before it in the same answer was.
+///
+/// Where none is, Gemini did not make them. That is said here: when they come back, and go on to Gemini as they are, it is
+/// too late.
+pub(super) fn told_call<'a>(call: &'a ToolCall, is_signed: &mut bool) -> Option<Part<'a>> {
+    let mut part = Part::call(call, call.signature.as_ref().map(told))?;
+    *is_signed |= part.thought_signature.is_some();
+    if !*is_signed {
+        part.excuse();
+    }
+    Some(part)
+}
+
+/// Base64 with its padding, in one of its two alphabets. What is not is no signature: Google takes none such, and its SDK
+/// fails on it.
+fn is_base64(text: &str) -> bool {
     let letters = text.trim_end_matches('=');
     let is_of = |others: &[u8]| {
         let mut letters = letters.bytes();
@@ -176,7 +207,7 @@ mod tests {
     #[test]
     fn only_what_can_be_a_signature_is_sent_as_one() {
         let signature = |signature: &str| {
-            let part = serde_json::to_value(Part::thinking("hm", Some(signature))).unwrap();
+            let part = serde_json::to_value(Part::thinking("hm", Some(signature.into()))).unwrap();
             part.get("thoughtSignature").is_some()
         };
 

@@ -3,8 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::incoming::{Answer, Candidate, Part as AnswerPart, PromptFeedback};
-use super::{finish, incoming, logprobs, usage};
-use crate::canon::{Choice, Finish, Part, Reply, ToolCall};
+use super::{OWN, finish, incoming, logprobs, usage};
+use crate::canon::{Choice, Finish, Part, Proof, Reply, ToolCall};
 use crate::{ReplyFault, UpstreamError};
 
 /// Reads the body of a 200.
@@ -72,31 +72,29 @@ fn read_part(part: AnswerPart<'_>, parts: &mut Vec<Part>) {
         thought_signature,
         function_call,
     } = part;
+    let signature = thought_signature.and_then(|data| Proof::new(OWN, data));
     if let Some(call) = function_call {
         parts.push(Part::ToolCall(ToolCall {
             arguments: call.arguments(),
             id: call.id.unwrap_or_default(),
             name: call.name.unwrap_or_default(),
-            signature: thought_signature,
+            signature,
         }));
         return;
     }
     let text = text.unwrap_or_default();
     if thought == Some(true) {
-        parts.push(Part::Thinking {
-            text,
-            signature: thought_signature,
-        });
+        parts.push(Part::Thinking { text, signature });
         return;
     }
     // The answer may carry the signature of the thoughts right before it; that of an answer without any is not
     // insisted on.
     if let Some(Part::Thinking {
-        signature: signature @ None,
+        signature: unsigned @ None,
         ..
     }) = parts.last_mut()
     {
-        *signature = thought_signature;
+        *unsigned = signature;
     }
     if !text.is_empty() {
         parts.push(Part::Text(text));
@@ -154,7 +152,7 @@ mod tests {
 
         let thinking = Part::Thinking {
             text: "hm".to_owned(),
-            signature: Some("c2ln".to_owned()),
+            signature: Proof::new(OWN, "c2ln".to_owned()),
         };
         let expected = [
             thinking,

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::incoming::{Answer, Candidate, FunctionCall, Part, PromptFeedback};
-use super::{finish, logprobs, usage};
+use super::{OWN, finish, logprobs, usage};
 use crate::UpstreamError;
-use crate::canon::{Event, Finish, StreamReader};
+use crate::canon::{Event, Finish, Proof, StreamReader};
 use crate::relay::StreamFaultKind;
 
 #[derive(Debug, Default)]
@@ -123,21 +123,22 @@ impl Progress {
             thought_signature,
             function_call,
         } = part;
+        let signature = thought_signature.and_then(|data| Proof::new(OWN, data));
         if let Some(call) = function_call {
-            self.read_call(choice, call, thought_signature, events);
+            self.read_call(choice, call, signature, events);
             return;
         }
         let text = text.filter(|text| !text.is_empty());
         if thought == Some(true) {
             self.has_unsigned_thoughts |= text.is_some();
             events.extend(text.map(|text| Event::Thinking { choice, text }));
-            self.sign(choice, thought_signature, events);
+            self.sign(choice, signature, events);
             return;
         }
         // The answer may carry the signature of the thoughts right before it; that of an answer without any is not
         // insisted on.
         if self.has_unsigned_thoughts {
-            self.sign(choice, thought_signature, events);
+            self.sign(choice, signature, events);
         }
         if let Some(text) = text {
             self.has_unsigned_thoughts = false;
@@ -145,7 +146,7 @@ impl Progress {
         }
     }
 
-    fn sign(&mut self, choice: u32, signature: Option<String>, events: &mut Vec<Event>) {
+    fn sign(&mut self, choice: u32, signature: Option<Proof>, events: &mut Vec<Event>) {
         if let Some(signature) = signature {
             self.has_unsigned_thoughts = false;
             events.push(Event::ThinkingSignature { choice, signature });
@@ -156,7 +157,7 @@ impl Progress {
         &mut self,
         choice: u32,
         function_call: FunctionCall<'_>,
-        signature: Option<String>,
+        signature: Option<Proof>,
         events: &mut Vec<Event>,
     ) {
         let json = function_call.arguments();
@@ -229,7 +230,7 @@ mod tests {
                 call,
                 id: id.to_owned(),
                 name: "f".to_owned(),
-                signature: signature.map(str::to_owned),
+                signature: signature.and_then(|data| Proof::new(OWN, data.to_owned())),
             },
             Event::ToolArguments {
                 choice: 0,
@@ -296,7 +297,10 @@ mod tests {
         };
         let signature = Event::ThinkingSignature {
             choice: 0,
-            signature: "c2ln".to_owned(),
+            signature: Proof {
+                by: OWN,
+                data: "c2ln".to_owned(),
+            },
         };
         assert_eq!(events, [thinking, signature, text("Hi"), text("!")]);
     }

@@ -36,7 +36,7 @@ struct Request<'a> {
 /// call whose arguments are no JSON.
 pub(crate) fn write_chat(
     chat: &Chat,
-    _target: &Target<'_>,
+    target: &Target<'_>,
     losses: &Losses,
 ) -> Result<Vec<u8>, BadRequest> {
     losses.lose_others(&chat.others)?;
@@ -48,7 +48,7 @@ pub(crate) fn write_chat(
     losses.lose_if(Field::Verbosity, chat.verbosity.as_ref())?;
     let request = Request {
         system_instruction: contents::system_instruction(chat, losses)?,
-        contents: contents::contents(chat, losses)?,
+        contents: contents::contents(chat, target.model, losses)?,
         tools: tools::tools(chat),
         tool_config: tools::tool_config(chat),
         generation_config: GenerationConfig::new(chat, losses)?,

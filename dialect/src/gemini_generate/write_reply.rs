@@ -2,7 +2,7 @@
 
 use super::finish;
 use super::logprobs::LogprobsResult;
-use super::outgoing::{Answer, Candidate, Content, Part as WrittenPart};
+use super::outgoing::{Answer, Candidate, Content, Part as WrittenPart, told, told_call};
 use super::usage::UsageMetadata;
 use crate::canon::{AnswerFacts, Choice, Part, Reply};
 
@@ -31,13 +31,14 @@ fn candidate(choice: &Choice) -> Candidate<'_> {
     let mut finish_reason = finish::reason_of(choice.finish);
     let mut finish_message = None;
     let mut parts = Vec::new();
+    let mut is_signed = false;
     for part in &choice.parts {
         match part {
             Part::Text(text) | Part::Refusal(text) => parts.push(WrittenPart::text(text)),
             Part::Thinking { text, signature } => {
-                parts.push(WrittenPart::thinking(text, signature.as_deref()));
+                parts.push(WrittenPart::thinking(text, signature.as_ref().map(told)));
             }
-            Part::ToolCall(call) => match WrittenPart::call(call) {
+            Part::ToolCall(call) => match told_call(call, &mut is_signed) {
                 Some(part) => parts.push(part),
                 // As Google does where its own model wrote no object.
                 None => {

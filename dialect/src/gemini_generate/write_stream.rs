@@ -16,7 +16,7 @@ use self::calls::Calls;
 use super::error::{error_body, status_of};
 use super::finish;
 use super::logprobs::LogprobsResult;
-use super::outgoing::{Answer, Candidate, Content, Part};
+use super::outgoing::{Answer, Candidate, Content, Part, told, told_call};
 use super::usage::UsageMetadata;
 use crate::canon::{AnswerFacts, Event, Finish, StreamVariant, StreamWriter};
 use crate::{ErrorBody, Usage};
@@ -35,6 +35,7 @@ pub(crate) struct Writer {
 #[derive(Debug, Default)]
 struct Progress {
     calls: Calls,
+    has_signed_call: bool,
     /// Waits for the next chunk, to stand beside its text.
     logprobs: Option<LogprobsResult>,
     finish: Finish,
@@ -80,11 +81,13 @@ impl Writer {
     /// Writes the calls that are known to be whole: all of them, if the answer is finished.
     fn write_calls(&mut self, choice: u32, is_finished: bool, out: &mut Vec<u8>) {
         let progress = self.choices.entry(choice).or_default();
+        let mut is_signed = progress.has_signed_call;
         for call in progress.calls.take_whole(is_finished) {
-            if let Some(part) = Part::call(&call) {
+            if let Some(part) = told_call(&call, &mut is_signed) {
                 self.write_part(choice, part, out);
             }
         }
+        self.choices.entry(choice).or_default().has_signed_call = is_signed;
     }
 
     fn note_logprobs(&mut self, choice: u32, mut logprobs: Value) {
@@ -111,7 +114,7 @@ impl StreamWriter for Writer {
                 }
             }
             Event::ThinkingSignature { choice, signature } => {
-                self.write_part(choice, Part::thinking("", Some(&signature)), out);
+                self.write_part(choice, Part::thinking("", Some(told(&signature))), out);
             }
             Event::ToolCall {
                 choice,

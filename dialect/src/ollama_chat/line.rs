@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::arguments;
 use super::timestamp::rfc3339;
 use crate::Usage;
-use crate::canon::{AnswerFacts, Finish, StreamVariant, ToolCall, signature};
+use crate::canon::{AnswerFacts, Finish, StreamVariant, ToolCall, proof};
 
 /// Words answers for one client.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl Lines {
                     id => id,
                 };
                 Some(Call {
-                    id: signature::pack(id, call.signature.as_deref()),
+                    id: proof::pack(id, call.signature.as_ref()),
                     function: Function {
                         index,
                         name: &call.name,

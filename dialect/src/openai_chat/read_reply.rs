@@ -107,12 +107,15 @@ fn read_parts(mut said: Said) -> Vec<Part> {
     match said.thinking_blocks {
         // They hold the thoughts once more, with a signature.
         Some(blocks) if !blocks.is_empty() => {
-            parts.extend(blocks.into_iter().map(|block| match block.is_redacted() {
-                true => Part::RedactedThinking(block.data.0),
-                false => Part::Thinking {
-                    text: block.thinking.0,
-                    signature: block.signature.some(),
-                },
+            parts.extend(blocks.into_iter().filter_map(|mut block| {
+                let proof = block.take_proof();
+                match block.is_redacted() {
+                    true => proof.map(Part::RedactedThinking),
+                    false => Some(Part::Thinking {
+                        text: block.thinking.0,
+                        signature: proof,
+                    }),
+                }
             }));
         }
         _ => parts.extend(thoughts.map(|text| Part::Thinking {

@@ -145,19 +145,19 @@ fn read_delta(mut said: Said, choice: u32, calls: &mut Calls, events: &mut Vec<E
     if let Some(text) = said.take_thoughts().some() {
         events.push(Event::Thinking { choice, text });
     }
-    for block in said.thinking_blocks.into_iter().flatten() {
+    for mut block in said.thinking_blocks.into_iter().flatten() {
         // The text of the thoughts has come before, piece by piece.
-        let event = match block.is_redacted() {
-            true => block
-                .data
-                .some()
-                .map(|data| Event::RedactedThinking { choice, data }),
-            false => block
-                .signature
-                .some()
-                .map(|signature| Event::ThinkingSignature { choice, signature }),
-        };
-        events.extend(event);
+        let is_redacted = block.is_redacted();
+        events.extend(block.take_proof().map(|proof| match is_redacted {
+            true => Event::RedactedThinking {
+                choice,
+                data: proof,
+            },
+            false => Event::ThinkingSignature {
+                choice,
+                signature: proof,
+            },
+        }));
     }
     if let Some(text) = said.content.some() {
         calls.begin_all(choice, events);

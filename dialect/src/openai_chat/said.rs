@@ -9,8 +9,9 @@ use serde::de::{
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::{BLOCKS_ARE_OF, SIGNED_CALLS_ARE_OF};
 use crate::UpstreamError;
-use crate::canon::Finish;
+use crate::canon::{Finish, Proof};
 
 /// A `message` or a `delta`.
 #[derive(Debug, Default, Deserialize)]
@@ -62,8 +63,8 @@ pub(super) struct Block {
     #[serde(rename = "type")]
     kind: Text,
     pub(super) thinking: Text,
-    pub(super) signature: Text,
-    pub(super) data: Text,
+    signature: Text,
+    data: Text,
 }
 
 /// A string; empty for null, the texts of an array of parts, and nothing for what has no text.
@@ -86,12 +87,21 @@ impl Said {
 }
 
 impl ExtraContent {
-    pub(super) fn signature(self) -> Option<String> {
-        self.google?.thought_signature.some()
+    pub(super) fn signature(self) -> Option<Proof> {
+        Proof::read(self.google?.thought_signature.0, SIGNED_CALLS_ARE_OF)
     }
 }
 
 impl Block {
+    /// Of the thoughts, or the thoughts themselves where they are redacted.
+    pub(super) fn take_proof(&mut self) -> Option<Proof> {
+        let proof = match self.is_redacted() {
+            true => std::mem::take(&mut self.data),
+            false => std::mem::take(&mut self.signature),
+        };
+        Proof::read(proof.0, BLOCKS_ARE_OF)
+    }
+
     pub(super) fn is_redacted(&self) -> bool {
         self.kind.0 == "redacted_thinking"
     }

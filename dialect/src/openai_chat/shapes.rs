@@ -1,8 +1,12 @@
 //! JSON that is written in several places: tool calls, thoughts, token counts.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
+use shared::config::Dialect;
 
 use crate::Usage;
+use crate::canon::Proof;
 
 /// Appends the JSON of `value`.
 pub(super) fn append(out: &mut Vec<u8>, value: &impl Serialize) {
@@ -37,7 +41,7 @@ pub(super) struct ExtraContentShape<'a> {
 
 #[derive(Debug, Serialize)]
 struct GoogleShape<'a> {
-    thought_signature: &'a str,
+    thought_signature: Cow<'a, str>,
 }
 
 impl<'a> CallShape<'a> {
@@ -45,7 +49,7 @@ impl<'a> CallShape<'a> {
         id: &'a str,
         name: &'a str,
         arguments: &'a str,
-        signature: Option<&'a str>,
+        signature: Option<Cow<'a, str>>,
     ) -> Self {
         Self {
             index: None,
@@ -83,11 +87,16 @@ impl<'a> BlockShape<'a> {
 pub(super) enum ThoughtsShape<'a> {
     Thinking {
         thinking: &'a str,
-        signature: &'a str,
+        signature: Cow<'a, str>,
     },
     RedactedThinking {
-        data: &'a str,
+        data: Cow<'a, str>,
     },
+}
+
+/// A proof as this dialect's clients get it: it has none of its own.
+pub(super) fn told(proof: &Proof) -> Cow<'_, str> {
+    proof.write(Dialect::OpenaiChat)
 }
 
 /// The value of a `usage` field.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::shapes::{BlockShape, CallShape, ThoughtsShape, UsageShape};
+use super::shapes::{BlockShape, CallShape, ThoughtsShape, UsageShape, told};
 use super::{answer_id, call_id, finish_reason};
 use crate::canon::{AnswerFacts, Choice, Part, Reply};
 
@@ -80,15 +80,14 @@ fn choice((index, choice): (usize, &Choice)) -> ChoiceShape<'_> {
             Part::Refusal(text) => message.refusal.get_or_insert_default().push_str(text),
             Part::Thinking { text, signature } => {
                 message.reasoning_content.push_str(text);
-                let signed = signature
-                    .as_deref()
-                    .map(|signature| ThoughtsShape::Thinking {
-                        thinking: text,
-                        signature,
-                    });
+                let signed = signature.as_ref().map(|proof| ThoughtsShape::Thinking {
+                    thinking: text,
+                    signature: told(proof),
+                });
                 message.thinking_blocks.extend(signed.map(BlockShape::of));
             }
-            Part::RedactedThinking(data) => {
+            Part::RedactedThinking(sealed) => {
+                let data = told(sealed);
                 let redacted = ThoughtsShape::RedactedThinking { data };
                 message.thinking_blocks.push(BlockShape::of(redacted));
             }
@@ -96,7 +95,7 @@ fn choice((index, choice): (usize, &Choice)) -> ChoiceShape<'_> {
                 &call.id,
                 &call.name,
                 &call.arguments,
-                call.signature.as_deref(),
+                call.signature.as_ref().map(told),
             )),
             Part::Image { .. } | Part::Audio { .. } | Part::File { .. } | Part::ToolResult(_) => {}
         }

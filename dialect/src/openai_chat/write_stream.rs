@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::shapes::{BlockShape, CallShape, ThoughtsShape, UsageShape, append};
+use super::shapes::{BlockShape, CallShape, ThoughtsShape, UsageShape, append, told};
 use super::{answer_id, call_id, finish_reason};
 use crate::canon::{AnswerFacts, Event, Finish, StreamWriter};
 use crate::{ErrorBody, Usage};
@@ -178,12 +178,13 @@ impl StreamWriter for Writer {
                 let thoughts = std::mem::take(&mut self.progress(choice).thoughts);
                 let signed = ThoughtsShape::Thinking {
                     thinking: &thoughts,
-                    signature: &signature,
+                    signature: told(&signature),
                 };
                 self.block(choice, signed, out);
             }
             Event::RedactedThinking { choice, data } => {
-                let redacted = ThoughtsShape::RedactedThinking { data: &data };
+                let data = told(&data);
+                let redacted = ThoughtsShape::RedactedThinking { data };
                 self.block(choice, redacted, out);
             }
             Event::ToolCall {
@@ -199,7 +200,7 @@ impl StreamWriter for Writer {
                 self.n_calls += 1;
                 let beginning = CallShape {
                     index: Some(call),
-                    ..CallShape::new(&id, &name, "", signature.as_deref())
+                    ..CallShape::new(&id, &name, "", signature.as_ref().map(told))
                 };
                 self.call(choice, CallPiece::Beginning(beginning), out);
             }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::canon::{AnswerFacts, Finish, signature};
+use super::OWN;
+use crate::canon::proof::MARK;
+use crate::canon::{AnswerFacts, Finish, Proof, proof};
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -102,10 +104,11 @@ impl Item {
 }
 
 impl Thought {
-    /// `index` is the item's position in the answer, as in the items below.
+    /// `index` is the item's position in the answer, as in the items below. The id says that OpenAI does not know it: it
+    /// would look for thoughts without a proof among those that it keeps.
     pub(super) fn new(facts: &AnswerFacts, index: usize) -> Self {
         Self {
-            id: format!("rs_{}_{index}", facts.request_id),
+            id: format!("rs_{MARK}{}_{index}", facts.request_id),
             summary: Vec::new(),
             encrypted_content: None,
         }
@@ -130,7 +133,7 @@ impl Call {
         index: usize,
         call_id: &str,
         name: String,
-        signature: Option<&str>,
+        signature: Option<&Proof>,
     ) -> Self {
         let made_up;
         let call_id = match call_id {
@@ -143,7 +146,7 @@ impl Call {
         Self {
             id: format!("fc_{}_{index}", facts.request_id),
             status: Status::InProgress,
-            call_id: signature::pack(call_id, signature),
+            call_id: proof::pack(call_id, signature),
             name,
             arguments: String::new(),
         }
@@ -158,6 +161,11 @@ impl Content {
             text,
         }
     }
+}
+
+/// A proof as clients get it.
+pub(super) fn encrypted(proof: &Proof) -> String {
+    proof.write(OWN).into_owned()
 }
 
 /// The list in `{"content": […]}`.

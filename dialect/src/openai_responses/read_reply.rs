@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::canon::{Choice, Finish, Part, Reply, ToolCall};
+use super::OWN;
+use crate::canon::{Choice, Finish, Part, Proof, Reply, ToolCall};
 use crate::error::UpstreamError;
 use crate::{ReplyFault, Usage};
 
@@ -38,7 +39,7 @@ pub(super) enum Item {
     Call(ToolCall),
     Thought {
         text: String,
-        encrypted: Option<String>,
+        encrypted: Option<Proof>,
     },
     Other,
 }
@@ -210,7 +211,9 @@ pub(super) fn read_item(raw: &RawValue) -> Result<Item, serde_json::Error> {
             let texts: Vec<String> = texts.into_iter().map(|part| part.text).collect();
             Item::Thought {
                 text: texts.join("\n\n"),
-                encrypted: thought.encrypted_content,
+                encrypted: thought
+                    .encrypted_content
+                    .and_then(|data| Proof::new(OWN, data)),
             }
         }
         _ => Item::Other,
@@ -224,10 +227,10 @@ pub(super) fn logprobs_of(list: Vec<Value>) -> Value {
 }
 
 /// `None` if there is nothing to be seen, neither for people nor for the provider.
-fn thought(text: String, encrypted: Option<String>) -> Option<Part> {
+fn thought(text: String, encrypted: Option<Proof>) -> Option<Part> {
     match (text.is_empty(), encrypted) {
         (true, None) => None,
-        (true, Some(data)) => Some(Part::RedactedThinking(data)),
+        (true, Some(sealed)) => Some(Part::RedactedThinking(sealed)),
         (false, signature) => Some(Part::Thinking { text, signature }),
     }
 }

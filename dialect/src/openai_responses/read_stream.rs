@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::read_reply::{Item, logprobs_of, read_item, read_response};
 use crate::ReplyFault;
-use crate::canon::{Event, Finish, StreamReader, ToolCall};
+use crate::canon::{Event, Finish, Proof, StreamReader, ToolCall};
 use crate::error::UpstreamError;
 use crate::relay::StreamFaultKind;
 
@@ -307,7 +307,7 @@ impl Reader {
         &mut self,
         output_index: u64,
         text: String,
-        encrypted: Option<String>,
+        encrypted: Option<Proof>,
         events: &mut Vec<Event>,
     ) {
         let is_told = [PartKind::Summary, PartKind::Reasoning]

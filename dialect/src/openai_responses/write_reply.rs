@@ -1,6 +1,8 @@
 //! The canonical form → a whole answer for a client.
 
-use super::item::{Call, Content, Item, Message, Status, Summary, Thought, logprobs_list};
+use super::item::{
+    Call, Content, Item, Message, Status, Summary, Thought, encrypted, logprobs_list,
+};
 use super::output::{Response, response_id};
 use crate::canon::{AnswerFacts, Choice, Finish, Part, Reply};
 
@@ -25,15 +27,15 @@ fn items(choice: Choice, facts: &AnswerFacts) -> Vec<Item> {
             Part::Refusal(refusal) => say(&mut items, facts, Content::Refusal { refusal }),
             Part::Thinking { text, signature } => items.push(Item::Reasoning(Thought {
                 summary: vec![Summary { text }],
-                encrypted_content: signature,
+                encrypted_content: signature.as_ref().map(encrypted),
                 ..Thought::new(facts, index)
             })),
-            Part::RedactedThinking(data) => items.push(Item::Reasoning(Thought {
-                encrypted_content: Some(data),
+            Part::RedactedThinking(sealed) => items.push(Item::Reasoning(Thought {
+                encrypted_content: Some(encrypted(&sealed)),
                 ..Thought::new(facts, index)
             })),
             Part::ToolCall(call) => {
-                let signature = call.signature.as_deref();
+                let signature = call.signature.as_ref();
                 items.push(Item::FunctionCall(Call {
                     arguments: call.arguments,
                     ..Call::new(facts, index, &call.id, call.name, signature)

@@ -192,8 +192,10 @@ impl Writer {
         match part {
             Part::Text(text) => self.items.text(&text, out),
             Part::Refusal(text) => self.items.refusal(&text, out),
-            Part::Thinking { text, signature } => self.items.thought(&text, signature, out),
-            Part::RedactedThinking(data) => self.items.redacted(data, out),
+            Part::Thinking { text, signature } => {
+                self.items.thought(&text, signature.as_ref(), out);
+            }
+            Part::RedactedThinking(sealed) => self.items.redacted(&sealed, out),
             // No answer has these.
             Part::ToolCall(_)
             | Part::ToolResult(_)

@@ -54,6 +54,14 @@ fn every_request_is_told_to_every_upstream() {
 fn a_request_in_the_upstreams_own_dialect_keeps_every_byte() {
     for (folder, endpoint) in CLIENTS {
         for case in cases(&format!("requests/{folder}"), "json") {
+            // Proofs of another dialect, and packed ids, are not sent on: their golden files show what is.
+            let text = String::from_utf8_lossy(&case.bytes);
+            if ["sluiced_", "c2x1aWNlZF9"]
+                .iter()
+                .any(|mark| text.contains(mark))
+            {
+                continue;
+            }
             let ask = ask(endpoint, &case.bytes);
             let target = Target {
                 dialect: endpoint.dialect(),

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::fields::{Fields, Place};
 use super::{read_texts, source};
 use crate::BadRequest;
-use crate::canon::{Chat, Message, Part, Role, ToolCall, ToolResult, signature};
+use crate::anthropic_messages::OWN;
+use crate::canon::{Chat, Message, Part, Proof, Role, ToolCall, ToolResult, proof};
 
 /// Whose block it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ fn read_blocks(
     Ok(parts)
 }
 
-/// `None` for a block that nobody else has.
+/// `None` for a block that nobody else has, and for one that says nothing.
 fn read_block(
     block: Value,
     place: Place<'_>,
@@ -128,11 +129,13 @@ fn read_block(
         }
         ("thinking", Holder::Assistant) => Part::Thinking {
             text: block.text("thinking")?,
-            signature: block
-                .optional_text("signature")?
-                .filter(|signature| !signature.is_empty()),
+            signature: block.optional_text("signature")?.and_then(read_proof),
         },
-        ("redacted_thinking", Holder::Assistant) => Part::RedactedThinking(block.text("data")?),
+        ("redacted_thinking", Holder::Assistant) => {
+            let sealed = read_proof(block.text("data")?);
+            block.leave_rest_to(others);
+            return Ok(sealed.map(Part::RedactedThinking));
+        }
         ("tool_use", Holder::Assistant) => Part::ToolCall(read_call(&mut block)?),
         ("tool_result", Holder::User) => Part::ToolResult(read_result(&mut block, others)?),
         _ => {
@@ -148,6 +151,10 @@ fn read_block(
     Ok(Some(part))
 }
 
+fn read_proof(text: String) -> Option<Proof> {
+    Proof::read(text, OWN)
+}
+
 /// Whether the block is one of those without a canonical form: of the provider's own tools, or of a later version.
 fn is_foreign(block: &Value) -> bool {
     match block["type"].as_str() {
@@ -160,7 +167,8 @@ fn is_foreign(block: &Value) -> bool {
 }
 
 fn read_call(block: &mut Fields<'_>) -> Result<ToolCall, BadRequest> {
-    let (id, signature) = signature::unpack(&block.text("id")?);
+    let id = block.text("id")?;
+    let (id, signature) = proof::unpack(&id);
     let input = block.required("input")?;
     if !input.is_object() {
         return Err(block.invalid("input", "an object"));
@@ -172,7 +180,7 @@ fn read_call(block: &mut Fields<'_>) -> Result<ToolCall, BadRequest> {
         block.forget(&["caller"]);
     }
     Ok(ToolCall {
-        id,
+        id: id.to_owned(),
         name: block.text("name")?,
         arguments: input.to_string(),
         signature,
@@ -183,14 +191,15 @@ fn read_result(
     block: &mut Fields<'_>,
     others: &mut Vec<(String, Value)>,
 ) -> Result<ToolResult, BadRequest> {
-    let (call_id, _) = signature::unpack(&block.text("tool_use_id")?);
+    let call_id = block.text("tool_use_id")?;
+    let (call_id, _) = proof::unpack(&call_id);
     let place = block.place();
     let parts = match block.take("content") {
         Some(content) => read_blocks(content, place.field("content"), Holder::ToolResult, others)?,
         None => Vec::new(),
     };
     Ok(ToolResult {
-        call_id,
+        call_id: call_id.to_owned(),
         name: None,
         parts,
         is_error: block.optional_flag("is_error")?.unwrap_or_default(),

@@ -3,9 +3,8 @@
 use serde_json::Value;
 
 use super::fields::{Fields, Place};
-use crate::BadRequest;
-use crate::anthropic_messages::plain_text;
 use crate::canon::Source;
+use crate::{BadRequest, base64};
 
 /// Whether a source of this type has a canonical form. Documents made of blocks have none: they are made for citations.
 pub(super) fn is_known(kind: Option<&str>) -> bool {
@@ -25,7 +24,7 @@ pub(super) fn read(
         },
         "text" => Source::Data {
             media_type: source.text("media_type")?,
-            base64: plain_text::to_base64(&source.text("data")?),
+            base64: base64::encode(&source.text("data")?),
         },
         "url" => Source::Url(source.text("url")?),
         "file" => Source::FileId(source.text("file_id")?),

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 use serde_json::json;
+use shared::config::Dialect;
 
 use super::*;
-use crate::canon::{Effort, Format, Reasoning, Source, ToolChoice, signature};
+use crate::canon::{Effort, Format, Proof, Reasoning, Source, ToolChoice, proof};
 
 /// A request with the fields of `extra` beside the least that there must be.
 fn read(extra: &Value) -> Result<Chat, BadRequest> {
@@ -152,7 +153,8 @@ fn tool_results_become_a_message_before_what_else_the_user_says() {
 
 #[test]
 fn a_signature_is_unpacked_from_the_ids_of_call_and_result() {
-    let id = signature::pack("call_1", Some("AQ=="));
+    let signature = Proof::new(Dialect::GeminiGenerate, "AQ==".to_owned());
+    let id = proof::pack("call_1", signature.as_ref());
 
     let chat = read_messages(&json!([
         {"role": "assistant", "content": [{"type": "tool_use", "id": id, "name": "find", "input": {}}]},
@@ -163,10 +165,7 @@ fn a_signature_is_unpacked_from_the_ids_of_call_and_result() {
     let Part::ToolCall(call) = &messages[0].parts[0] else {
         panic!("{messages:?}")
     };
-    assert_eq!(
-        (&*call.id, call.signature.as_deref()),
-        ("call_1", Some("AQ=="))
-    );
+    assert_eq!((&*call.id, &call.signature), ("call_1", &signature));
     let Part::ToolResult(result) = &messages[1].parts[0] else {
         panic!("{messages:?}")
     };

@@ -7,9 +7,9 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::BadRequest;
-use crate::anthropic_messages::plain_text;
+use crate::anthropic_messages::{OWN, PLAIN_TEXT};
 use crate::canon::{Losses, Part, Role, Source, ToolCall, ToolResult};
+use crate::{BadRequest, base64};
 
 /// Which part of which message is meant; [`fmt::Display`] tells it as clients know it.
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +82,8 @@ impl<'a> Block<'a> {
         Self::Text { text }
     }
 
-    /// `None` for a part that says nothing here: empty text, which the API refuses, and thoughts without the signature
-    /// that it demands.
+    /// `None` for a part that says nothing here: empty text, which the API refuses, and thoughts that it did not sign
+    /// itself.
     pub(super) fn of(
         part: &'a Part,
         role: Role,
@@ -94,15 +94,15 @@ impl<'a> Block<'a> {
             Part::Text(text) | Part::Refusal(text) if text.trim().is_empty() => None,
             Part::Text(text) | Part::Refusal(text) => Some(Self::text(Cow::Borrowed(text))),
             Part::Thinking { text, signature } => {
-                let signature = signature
-                    .as_deref()
-                    .filter(|signature| !signature.is_empty());
+                let signature = signature.as_ref().and_then(|proof| proof.of(OWN));
                 signature.map(|signature| Self::Thinking {
                     thinking: text,
                     signature,
                 })
             }
-            Part::RedactedThinking(data) => Some(Self::RedactedThinking { data }),
+            Part::RedactedThinking(sealed) => {
+                sealed.of(OWN).map(|data| Self::RedactedThinking { data })
+            }
             Part::ToolCall(call) => Some(Self::of_call(call, place)?),
             Part::ToolResult(result) => Some(Self::of_result(result, place, losses)?),
             Part::Image { source, detail } if role != Role::Assistant => {
@@ -197,8 +197,8 @@ impl<'a> BlockSource<'a> {
     /// `None` for what is neither PDF nor text, and for a document that another provider keeps.
     fn of_document(source: &'a Source) -> Option<Self> {
         match source {
-            Source::Data { media_type, base64 } if media_type == plain_text::MEDIA_TYPE => {
-                let data = plain_text::of_base64(base64)?;
+            Source::Data { media_type, base64 } if media_type == PLAIN_TEXT => {
+                let data = base64::decode(base64)?;
                 Some(Self::Text { media_type, data })
             }
             Source::Data { media_type, .. } if media_type != "application/pdf" => None,

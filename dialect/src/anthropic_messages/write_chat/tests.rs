@@ -4,6 +4,7 @@ use shared::config::{Dialect, Manners};
 use super::*;
 use crate::Endpoint;
 use crate::anthropic_messages::read_chat;
+use crate::canon::Proof;
 use crate::canon::{LogprobsAsked, Message, Part, Reasoning, Role, Source, ToolCall, ToolResult};
 
 fn write_with(chat: &Chat, drop_unsupported: bool) -> Result<Value, BadRequest> {
@@ -209,7 +210,8 @@ fn an_assistants_last_words_do_not_end_in_white_space() {
 fn thoughts_go_back_with_their_signature_or_not_at_all() {
     let thought = |signature: Option<&str>| Part::Thinking {
         text: "Hm".to_owned(),
-        signature: signature.map(str::to_owned),
+        signature: signature
+            .and_then(|data| Proof::new(Dialect::AnthropicMessages, data.to_owned())),
     };
 
     let body = write(&chat(vec![
@@ -220,7 +222,10 @@ fn thoughts_go_back_with_their_signature_or_not_at_all() {
                 thought(None),
                 thought(Some("")),
                 thought(Some("s")),
-                Part::RedactedThinking("r".to_owned()),
+                Part::RedactedThinking(Proof {
+                    by: Dialect::AnthropicMessages,
+                    data: "r".to_owned(),
+                }),
                 text("b"),
             ],
         ),

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use shared::config::Dialect;
+
 use super::*;
 use crate::ErrorType;
 
@@ -70,7 +72,10 @@ fn thinking(text: &str) -> Event {
 fn signature(signature: &str) -> Event {
     Event::ThinkingSignature {
         choice: 0,
-        signature: signature.to_owned(),
+        signature: Proof {
+            by: Dialect::AnthropicMessages,
+            data: signature.to_owned(),
+        },
     }
 }
 
@@ -126,6 +131,7 @@ fn blocks_open_with_their_first_piece_and_close_before_the_next() {
             "0+thinking",
             "0 Hm",
             "0 .",
+            "0 sluiced_",
             "0-",
             "1+text",
             "1 Hi",
@@ -165,7 +171,10 @@ fn a_signature_of_thoughts_that_are_not_shown_has_a_block_of_its_own() {
 
 #[test]
 fn redacted_thoughts_are_a_block_without_pieces() {
-    let data = "x".to_owned();
+    let data = Proof {
+        by: OWN,
+        data: "x".to_owned(),
+    };
 
     check(
         [Event::RedactedThinking { choice: 0, data }, text("Hi")],
@@ -361,7 +370,10 @@ fn event() -> impl Strategy<Value = Event> {
         Just(signature("s")),
         Just(Event::RedactedThinking {
             choice: 0,
-            data: "x".to_owned(),
+            data: Proof {
+                by: Dialect::GeminiGenerate,
+                data: "x".to_owned()
+            },
         }),
         (0..4_u32).prop_map(call),
         (

@@ -2,6 +2,7 @@ use serde_json::{Map, Value, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
+use crate::canon::Proof;
 use crate::canon::{Message, Part, Role, Source, Tool, ToolCall, ToolChoice, ToolResult};
 
 fn write_with(chat: &Chat, is_dropping: bool) -> Result<Value, BadRequest> {
@@ -200,14 +201,17 @@ fn arguments_that_are_no_object_are_refused_by_name() {
 fn only_thoughts_with_a_proof_are_sent_back() {
     let thought = |signature: Option<&str>| Part::Thinking {
         text: "Hm.".to_owned(),
-        signature: signature.map(str::to_owned),
+        signature: signature.and_then(|data| Proof::new(Dialect::BedrockConverse, data.to_owned())),
     };
     let body = write(&chat([(
         Role::Assistant,
         vec![
             thought(None),
             thought(Some("sig")),
-            Part::RedactedThinking("b64".to_owned()),
+            Part::RedactedThinking(Proof {
+                by: Dialect::BedrockConverse,
+                data: "b64".to_owned(),
+            }),
         ],
     )]));
 

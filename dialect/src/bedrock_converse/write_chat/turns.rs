@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::super::OWN;
 use super::media::{self, Document, Media};
 use crate::BadRequest;
 use crate::canon::{Chat, Losses, Message, Part, Role, ToolCall, ToolResult};
@@ -169,18 +170,17 @@ impl BlockWriter<'_> {
                 }
             },
             // Another provider's thoughts, or nobody's, prove nothing.
-            Part::Thinking {
-                signature: None, ..
-            } => return Ok(None),
-            Part::Thinking {
-                text,
-                signature: Some(signature),
-            } => Some(Block::ReasoningContent(Reasoning::ReasoningText {
-                text,
-                signature,
-            })),
-            Part::RedactedThinking(data) => {
-                Some(Block::ReasoningContent(Reasoning::RedactedContent(data)))
+            Part::Thinking { text, signature } => {
+                let signature = signature.as_ref().and_then(|proof| proof.of(OWN));
+                return Ok(signature.map(|signature| {
+                    Block::ReasoningContent(Reasoning::ReasoningText { text, signature })
+                }));
+            }
+            Part::RedactedThinking(sealed) => {
+                let data = sealed.of(OWN);
+                return Ok(
+                    data.map(|data| Block::ReasoningContent(Reasoning::RedactedContent(data)))
+                );
             }
             Part::ToolCall(call) => Some(tool_use(call, &path)?),
             Part::ToolResult(result) => Some(self.tool_result(result, &path())?),

@@ -209,6 +209,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::canon::Proof;
+    use crate::gemini_generate::OWN;
 
     fn messages(contents: Value) -> Vec<Message> {
         let at = Place::Top.field("contents");
@@ -302,7 +304,7 @@ mod tests {
 
         let thinking = Part::Thinking {
             text: "I think".to_owned(),
-            signature: Some("c2ln".to_owned()),
+            signature: Proof::new(OWN, "c2ln".to_owned()),
         };
         let expected = vec![thinking, Part::Text("Hello".to_owned())];
         assert_eq!(messages, [Message::new(Role::Assistant, expected)]);

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::super::OWN;
 use super::super::place::{self, Others, Place, camel, standard_base64};
 use crate::BadRequest;
-use crate::canon::{Part, Source, ToolCall, ToolResult};
+use crate::canon::{Part, Proof, Source, ToolCall, ToolResult};
 
 /// Reads one part; `None` for one that the canonical form has no place for, which is in `others` then.
 ///
@@ -26,7 +27,8 @@ pub(super) fn read_part(
                 continue;
             }
             "thoughtSignature" => {
-                signature = Some(standard_base64(place::text(value, at_field)?));
+                let text = standard_base64(place::text(value, at_field)?);
+                signature = Proof::read_base64(text, OWN);
                 continue;
             }
             "text" => Some(Part::Text(place::text(value, at_field)?)),

@@ -1,14 +1,17 @@
 //! Messages → `contents` and `systemInstruction`.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::super::OWN;
 use super::super::arguments;
 use super::super::outgoing::{Content, FunctionResponse, Part as WrittenPart};
 use super::super::read_chat::is_googles;
 use crate::BadRequest;
-use crate::canon::{Chat, Losses, Message, Part, Role, Source, ToolResult};
+use crate::canon::{Chat, Losses, Message, Part, Proof, Role, Source, ToolResult};
 
 #[derive(Serialize)]
 pub(super) struct SystemInstruction<'a> {
@@ -37,8 +40,11 @@ pub(super) fn system_instruction<'a>(
 }
 
 /// Neighbours with the same role are one content: results of tools and what the user says next, above all.
+///
+/// Of the calls that were made at once, the first has to be signed, or to say that Gemini did not make it.
 pub(super) fn contents<'a>(
     chat: &'a Chat,
+    model: &str,
     losses: &Losses,
 ) -> Result<Vec<Content<'a>>, BadRequest> {
     let mut contents: Vec<Content<'a>> = Vec::new();
@@ -56,7 +62,25 @@ pub(super) fn contents<'a>(
             _ => contents.push(Content { parts, role }),
         }
     }
+    if wants_signatures(model) {
+        for content in &mut contents {
+            let mut parts = content.parts.iter_mut();
+            if let Some(call) = parts.find(|part| part.is_call()) {
+                call.excuse();
+            }
+        }
+    }
     Ok(contents)
+}
+
+/// All models do, whatever they are called, but the ones before Gemini 3.
+fn wants_signatures(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or_default();
+    !(name.starts_with("gemini-1") || name.starts_with("gemini-2"))
+}
+
+fn own(proof: &Proof) -> Option<Cow<'_, str>> {
+    proof.of(OWN).map(Cow::Borrowed)
 }
 
 fn numbered(chat: &Chat) -> impl Iterator<Item = (usize, &Message)> {
@@ -88,12 +112,16 @@ fn parts<'a>(
             Part::Text(text) | Part::Refusal(text) if is_padding(text) => {}
             Part::Text(text) | Part::Refusal(text) => parts.push(WrittenPart::text(text)),
             Part::Thinking { text, signature } => {
-                parts.push(WrittenPart::thinking(text, signature.as_deref()));
+                parts.push(WrittenPart::thinking(
+                    text,
+                    signature.as_ref().and_then(own),
+                ));
             }
             // Nobody can read it but who wrote it.
             Part::RedactedThinking(_) => {}
             Part::ToolCall(call) => {
-                let Some(part) = WrittenPart::call(call) else {
+                let signature = call.signature.as_ref().and_then(own);
+                let Some(part) = WrittenPart::call(call, signature) else {
                     let place =
                         format!("messages[{index}].tool_calls[{n_calls}].function.arguments");
                     return Err(BadRequest::invalid(&place, "the text of a JSON object"));
@@ -199,7 +227,7 @@ mod tests {
             messages,
             ..Chat::default()
         };
-        Ok(serde_json::to_string(&contents(&chat, &losses)?).unwrap())
+        Ok(serde_json::to_string(&contents(&chat, "gemini-3-pro", &losses)?).unwrap())
     }
 
     fn call(arguments: &str) -> Message {
@@ -207,7 +235,7 @@ mod tests {
             id: "call_1".to_owned(),
             name: "f".to_owned(),
             arguments: arguments.to_owned(),
-            signature: Some("c2ln".to_owned()),
+            signature: Proof::new(OWN, "c2ln".to_owned()),
         };
         Message::new(
             Role::Assistant,
@@ -249,6 +277,50 @@ mod tests {
             r#"{"parts":[{"functionResponse":{"id":"call_1","name":"f","response":{"result":"sunny"}}},{"text":"And?"}],"role":"user"}]"#,
         );
         assert_eq!(written.as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn the_first_call_of_each_step_is_signed_or_says_that_gemini_did_not_make_it() {
+        let losses = Losses::new(Dialect::OpenaiChat, Dialect::GeminiGenerate, false);
+        let unsigned = |mut message: Message| {
+            for part in &mut message.parts {
+                if let Part::ToolCall(call) = part {
+                    call.signature = Proof::new(Dialect::BedrockConverse, "c2ln".to_owned());
+                }
+            }
+            message
+        };
+        let messages = vec![
+            unsigned(call("{}")),
+            unsigned(call("{}")),
+            result("call_1", "sunny"),
+            call("{}"),
+            result("call_1", "sunny"),
+            unsigned(call("{}")),
+        ];
+        let chat = Chat {
+            messages,
+            ..Chat::default()
+        };
+        let signatures = |model| {
+            let contents = contents(&chat, model, &losses).unwrap();
+            let contents = serde_json::to_value(contents).unwrap();
+            let parts = contents.as_array().unwrap().iter();
+            let parts = parts.flat_map(|content| content["parts"].as_array().unwrap().clone());
+            let calls = parts.filter(|part| part.get("functionCall").is_some());
+            let signatures = calls.map(|call| call["thoughtSignature"].as_str().map(str::to_owned));
+            signatures
+                .map(Option::unwrap_or_default)
+                .collect::<Vec<_>>()
+        };
+
+        let excuse = "skip_thought_signature_validator";
+        for model in ["gemini-3-pro", "gemini-flash-latest", "tunedModels/mine"] {
+            assert_eq!(signatures(model), [excuse, "", "c2ln", excuse], "{model}");
+        }
+        for model in ["gemini-2.5-pro", "models/gemini-2.0-flash"] {
+            assert_eq!(signatures(model), ["", "", "c2ln", ""], "{model}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::{arguments, finish};
-use crate::canon::ToolCall;
+use crate::canon::{Proof, ToolCall};
 
 /// The calls of one answer that were not told yet, oldest first.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl Calls {
         number: u32,
         id: String,
         name: String,
-        signature: Option<String>,
+        signature: Option<Proof>,
     ) {
         let call = ToolCall {
             id,

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
+use shared::config::Dialect;
+
 use super::*;
 use crate::ErrorType;
+use crate::canon::Proof;
 
 fn writer(variant: StreamVariant) -> Writer {
     Writer::new(AnswerFacts {
@@ -59,6 +62,11 @@ fn call(call: u32, name: &str) -> Event {
         name: name.to_owned(),
         signature: None,
     }
+}
+
+/// A call that Gemini did not make.
+fn unsigned_call(call: &Value) -> Value {
+    part(&json!({"functionCall": call, "thoughtSignature": "skip_thought_signature_validator"}))
 }
 
 fn arguments(call: u32, json: &str) -> Event {
@@ -129,7 +137,7 @@ fn arguments_are_collected_to_one_object_on_one_line() {
     ]);
 
     let expected = [
-        part(&json!({"functionCall": {"name": "f", "args": {"a": "x y"}}})),
+        unsigned_call(&json!({"name": "f", "args": {"a": "x y"}})),
         last("STOP"),
     ];
     assert_eq!(candidates, expected);
@@ -165,9 +173,9 @@ fn pieces_of_several_calls_may_alternate() {
     ]);
 
     let expected = [
-        part(&json!({"functionCall": {"name": "f", "args": {"a": 1}}})),
+        unsigned_call(&json!({"name": "f", "args": {"a": 1}})),
         part(&json!({"text": "and"})),
-        part(&json!({"functionCall": {"name": "g", "args": {"b": 2}}})),
+        unsigned_call(&json!({"name": "g", "args": {"b": 2}})),
         last("STOP"),
     ];
     assert_eq!(candidates, expected);
@@ -179,7 +187,7 @@ fn a_call_without_arguments_has_the_empty_object() {
 
     assert_eq!(
         candidates[0],
-        part(&json!({"functionCall": {"name": "f", "args": {}}}))
+        unsigned_call(&json!({"name": "f", "args": {}}))
     );
 }
 
@@ -197,10 +205,7 @@ fn a_call_that_is_no_json_is_told_as_google_tells_it() {
     end[0]["finishMessage"] = json!("Malformed function call: f({\"a\":)");
     assert_eq!(
         candidates,
-        [
-            part(&json!({"functionCall": {"name": "g", "args": {}}})),
-            end
-        ]
+        [unsigned_call(&json!({"name": "g", "args": {}})), end]
     );
 }
 
@@ -213,14 +218,17 @@ fn signatures_go_out_with_what_they_sign() {
         },
         Event::ThinkingSignature {
             choice: 0,
-            signature: "c2ln".to_owned(),
+            signature: Proof {
+                by: Dialect::GeminiGenerate,
+                data: "c2ln".to_owned(),
+            },
         },
         Event::ToolCall {
             choice: 0,
             call: 0,
             id: "call_1".to_owned(),
             name: "f".to_owned(),
-            signature: Some("b3RoZXI=".to_owned()),
+            signature: Proof::new(Dialect::GeminiGenerate, "b3RoZXI=".to_owned()),
         },
     ]);
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::place::Place;
 use super::set_fields;
 use crate::BadRequest;
-use crate::canon::{Message, Part, Role, Source, ToolCall, ToolResult, signature};
+use crate::canon::{Message, Part, Proof, Role, Source, ToolCall, ToolResult, proof};
 
 /// Reads all messages; fields that nobody knows go to `others`.
 pub(super) fn read_messages(
@@ -89,7 +89,7 @@ struct SentCall {
     id: Option<String>,
     name: String,
     arguments: String,
-    signature: Option<String>,
+    signature: Option<Proof>,
 }
 
 impl Sent {
@@ -278,11 +278,11 @@ impl Calls {
 }
 
 /// An empty id is none.
-fn unpack(id: Option<String>) -> (Option<String>, Option<String>) {
+fn unpack(id: Option<String>) -> (Option<String>, Option<Proof>) {
     match id.filter(|id| !id.is_empty()) {
         Some(id) => {
-            let (id, signature) = signature::unpack(&id);
-            (Some(id), signature)
+            let (id, signature) = proof::unpack(&id);
+            (Some(id.to_owned()), signature)
         }
         None => (None, None),
     }

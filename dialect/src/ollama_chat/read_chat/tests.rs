@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use shared::config::Dialect;
+
 use super::*;
+use crate::canon::Proof;
 use crate::canon::{Part, Source, Tool, ToolCall, ToolResult};
 
 fn read(request: &Value) -> Result<Chat, BadRequest> {
@@ -255,8 +258,8 @@ fn a_result_that_answers_no_call_keeps_its_name() {
 fn ids_that_were_sent_are_kept_and_their_signature_is_taken_out() {
     let chat = read(&json!({"model": "m", "messages": [
         {"role": "assistant", "content": "", "tool_calls": [
-            {"id": "call_x_sig_AQ", "function": {"index": 0, "name": "f", "arguments": {"a": 1}}}]},
-        {"role": "tool", "content": "1", "tool_call_id": "call_x_sig_AQ"},
+            {"id": "call_x_sluiced_gemini_generate_AQ", "function": {"index": 0, "name": "f", "arguments": {"a": 1}}}]},
+        {"role": "tool", "content": "1", "tool_call_id": "call_x_sluiced_gemini_generate_AQ"},
     ]}))
     .unwrap();
 
@@ -264,7 +267,7 @@ fn ids_that_were_sent_are_kept_and_their_signature_is_taken_out() {
         id: "call_x".to_owned(),
         name: "f".to_owned(),
         arguments: r#"{"a":1}"#.to_owned(),
-        signature: Some("AQ==".to_owned()),
+        signature: Proof::new(Dialect::GeminiGenerate, "AQ==".to_owned()),
     };
     assert_eq!(chat.messages[0].parts, [Part::ToolCall(expected)]);
     let expected = ToolResult {

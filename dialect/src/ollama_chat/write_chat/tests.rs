@@ -2,6 +2,7 @@ use serde_json::{Map, Value, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
+use crate::canon::Proof;
 use crate::canon::{
     LogprobsAsked, Message, Part, Role, Schema, Source, ToolCall as CanonCall, ToolResult,
 };
@@ -252,7 +253,7 @@ fn a_round_of_tools_keeps_thoughts_objects_and_names() {
     };
     let thinking = Part::Thinking {
         text: "Hm.".to_owned(),
-        signature: Some("proof".to_owned()),
+        signature: Proof::new(Dialect::GeminiGenerate, "proof".to_owned()),
     };
     let other = CanonCall {
         id: "call_b".to_owned(),
@@ -265,7 +266,10 @@ fn a_round_of_tools_keeps_thoughts_objects_and_names() {
                 Role::Assistant,
                 vec![
                     thinking,
-                    Part::RedactedThinking("secret".to_owned()),
+                    Part::RedactedThinking(Proof {
+                        by: Dialect::GeminiGenerate,
+                        data: "secret".to_owned(),
+                    }),
                     Part::ToolCall(call(r#"{"a": 1}"#)),
                     Part::ToolCall(other),
                 ],

@@ -1,8 +1,11 @@
 use serde_json::{Value, json};
 
+use shared::config::Dialect;
+
 use super::*;
 use crate::ErrorType;
-use crate::canon::{StreamVariant, signature};
+use crate::canon::Proof;
+use crate::canon::{StreamVariant, proof};
 
 fn lines(variant: StreamVariant, events: Vec<Event>, usage: Option<Usage>) -> Vec<Value> {
     let mut writer = Writer::new(AnswerFacts {
@@ -145,18 +148,19 @@ fn a_call_that_was_cut_off_is_not_told() {
 
 #[test]
 fn a_signature_travels_in_the_calls_id() {
+    let signature = Proof::new(Dialect::GeminiGenerate, "A+/=".to_owned());
     let signed = Event::ToolCall {
         choice: 0,
         call: 0,
         id: "call_a".to_owned(),
         name: "f".to_owned(),
-        signature: Some("A+/=".to_owned()),
+        signature: signature.clone(),
     };
 
     let lines = lines(StreamVariant::Usual, vec![signed], None);
 
     let id = &lines[0]["message"]["tool_calls"][0]["id"];
-    assert_eq!(*id, signature::pack("call_a", Some("A+/=")));
+    assert_eq!(*id, proof::pack("call_a", signature.as_ref()));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::place::{Fields, Others, Place};
 use crate::BadRequest;
-use crate::canon::{Chat, Message, Part, Role, Source, ToolCall, ToolResult};
+use crate::canon::{Chat, Message, Part, Proof, Role, Source, ToolCall, ToolResult};
+use crate::openai_chat::{BLOCKS_ARE_OF, SIGNED_CALLS_ARE_OF};
 
 /// Appends the messages in `value` to the chat's.
 pub(super) fn read(value: Value, place: Place<'_>, chat: &mut Chat) -> Result<(), BadRequest> {
@@ -133,10 +134,11 @@ fn read_thinking(
                 text: block.require_text("thinking")?,
                 signature: block
                     .take_text("signature")?
-                    .filter(|signature| !signature.is_empty()),
+                    .and_then(|text| Proof::read(text, BLOCKS_ARE_OF)),
             }),
             "redacted_thinking" => {
-                parts.push(Part::RedactedThinking(block.require_text("data")?));
+                let sealed = Proof::read(block.require_text("data")?, BLOCKS_ARE_OF);
+                parts.extend(sealed.map(Part::RedactedThinking));
             }
             _ => block.give_up(kind, others),
         }
@@ -176,12 +178,12 @@ fn read_calls(
 }
 
 /// Where Google's endpoint has it: `google.thought_signature`.
-fn signature(extra_content: Option<Value>) -> Option<String> {
+fn signature(extra_content: Option<Value>) -> Option<Proof> {
     match extra_content?
         .pointer_mut("/google/thought_signature")?
         .take()
     {
-        Value::String(signature) => Some(signature),
+        Value::String(signature) => Proof::read(signature, SIGNED_CALLS_ARE_OF),
         _ => None,
     }
 }

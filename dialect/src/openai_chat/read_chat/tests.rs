@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use shared::config::Dialect;
+
 use super::*;
+use crate::canon::Proof;
 use crate::canon::{Effort, LogprobsAsked, Part, Reasoning, Role, Source, ToolChoice};
 
 #[track_caller]
@@ -178,7 +181,10 @@ fn a_tool_result_learns_its_name_from_the_call() {
     let Part::ToolResult(result) = &chat.messages[1].parts[0] else {
         panic!("{chat:?}")
     };
-    assert_eq!(call.signature.as_deref(), Some("c2ln"));
+    assert_eq!(
+        call.signature,
+        Proof::new(Dialect::GeminiGenerate, "c2ln".to_owned())
+    );
     assert_eq!(result.name.as_deref(), Some("find"));
     assert_eq!(chat.messages[1].role, Role::Tool);
     assert_eq!(chat.others, []);
@@ -200,9 +206,12 @@ fn thoughts_are_taken_back_with_their_signatures() {
         [
             Part::Thinking {
                 text: "hm".to_owned(),
-                signature: Some("s".to_owned())
+                signature: Proof::new(Dialect::AnthropicMessages, "s".to_owned())
             },
-            Part::RedactedThinking("d".to_owned()),
+            Part::RedactedThinking(Proof {
+                by: Dialect::AnthropicMessages,
+                data: "d".to_owned()
+            }),
             Part::Text("a".to_owned()),
         ]
     );

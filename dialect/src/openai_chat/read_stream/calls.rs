@@ -1,6 +1,6 @@
 //! The tool calls of one answer, put together from their pieces.
 
-use crate::canon::Event;
+use crate::canon::{Event, Proof};
 use crate::openai_chat::said;
 
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ struct Call {
     index: Option<u32>,
     id: String,
     name: String,
-    signature: Option<String>,
+    signature: Option<Proof>,
     /// What came of the arguments before the call was told of.
     held: String,
     is_begun: bool,
@@ -71,7 +71,7 @@ impl Calls {
     }
 
     /// Takes a signature that came without a call: it is the last one's.
-    pub(super) fn sign(&mut self, signature: String) {
+    pub(super) fn sign(&mut self, signature: Proof) {
         let last = self.calls.last_mut().filter(|call| !call.is_begun);
         if let Some(call) = last {
             call.signature.get_or_insert(signature);

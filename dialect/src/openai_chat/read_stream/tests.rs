@@ -1,8 +1,11 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use shared::config::Dialect;
+
 use super::*;
 use crate::canon::Finish;
+use crate::canon::Proof;
 
 fn read_all(frames: &[Value]) -> Result<Vec<Event>, StreamFaultKind> {
     let mut reader = Reader::default();
@@ -36,7 +39,7 @@ fn begins(call: u32, id: &str, name: &str, signature: Option<&str>) -> Event {
         call,
         id: id.to_owned(),
         name: name.to_owned(),
-        signature: signature.map(str::to_owned),
+        signature: signature.and_then(|data| Proof::new(Dialect::GeminiGenerate, data.to_owned())),
     }
 }
 

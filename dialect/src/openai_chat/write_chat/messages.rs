@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::canon::{Chat, Losses, Message, Part, Role, Source, ToolResult, Unsupported};
+use crate::canon::{
+    Chat, Losses, Message, Part, Role, Source, ToolCall, ToolResult, Unsupported, proof,
+};
+use crate::openai_chat::SIGNED_CALLS_ARE_OF;
 use crate::openai_chat::manners::Habits;
 use crate::openai_chat::shapes::CallShape;
 
@@ -142,6 +145,16 @@ impl Writing<'_> {
         })
     }
 
+    /// Google wants the first of the calls signed that were made at once, whoever made it.
+    fn signature(self, call: &ToolCall, is_first: bool) -> Option<&str> {
+        if !self.habits.takes_signatures {
+            return None;
+        }
+        let signature = call.signature.as_ref();
+        let own = signature.and_then(|proof| proof.of(SIGNED_CALLS_ARE_OF));
+        own.or(is_first.then_some(proof::NOT_GEMINIS))
+    }
+
     /// `None` for one of which nothing can be told.
     fn assistant<'a>(self, message: &'a Message) -> Result<Option<MessageShape<'a>>, Unsupported> {
         let mut shape = MessageShape {
@@ -154,7 +167,7 @@ impl Writing<'_> {
                 Part::Text(text) => texts.push(text.as_str()),
                 Part::Refusal(text) => shape.refusal.get_or_insert_default().push_str(text),
                 Part::ToolCall(call) => {
-                    let signature = call.signature.as_deref();
+                    let is_first = shape.tool_calls.is_empty();
                     shape.tool_calls.push(CallShape::new(
                         &call.id,
                         &call.name,
@@ -164,7 +177,7 @@ impl Writing<'_> {
                         } else {
                             &call.arguments
                         },
-                        signature.filter(|_| self.habits.takes_signatures),
+                        self.signature(call, is_first).map(Cow::Borrowed),
                     ));
                 }
                 Part::Thinking { text, .. } if self.habits.takes_thoughts => {

@@ -2,6 +2,7 @@ use serde_json::{Map, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
+use crate::canon::Proof;
 use crate::canon::{Message, Part, Role, Source, ToolCall, ToolChoice, ToolResult};
 
 fn write_as(chat: &Chat, manners: Manners, losses: &Losses) -> Result<Value, BadRequest> {
@@ -51,7 +52,7 @@ fn call(signature: Option<&str>) -> Part {
         id: "call_1".to_owned(),
         name: "f".to_owned(),
         arguments: String::new(),
-        signature: signature.map(str::to_owned),
+        signature: signature.and_then(|data| Proof::new(Dialect::GeminiGenerate, data.to_owned())),
     })
 }
 
@@ -188,7 +189,7 @@ fn several_texts_stay_apart_but_for_deepseek() {
 fn thoughts_go_back_only_to_who_takes_them() {
     let thought = Part::Thinking {
         text: "hm".to_owned(),
-        signature: Some("s".to_owned()),
+        signature: Proof::new(Dialect::GeminiGenerate, "s".to_owned()),
     };
     let chat = said(Role::Assistant, vec![thought.clone(), call(None)]);
     let alone = said(Role::Assistant, vec![thought]);
@@ -213,6 +214,20 @@ fn google_gets_its_signatures_back() {
     assert_eq!(call["function"]["arguments"], "{}");
     let call = &plain["messages"][0]["tool_calls"][0];
     assert_eq!(call.get("extra_content"), None);
+}
+
+#[test]
+fn google_is_told_which_calls_are_not_its_own() {
+    let chat = said(Role::Assistant, vec![call(None), call(None)]);
+
+    let google = write(&chat, Manners::GeminiOpenai);
+
+    let calls = &google["messages"][0]["tool_calls"];
+    assert_eq!(
+        calls[0]["extra_content"]["google"]["thought_signature"],
+        "skip_thought_signature_validator"
+    );
+    assert_eq!(calls[1].get("extra_content"), None);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use serde_json::json;
 
+use shared::config::Dialect;
+
 use super::*;
+use crate::canon::Proof;
 
 fn text(choice: u32, text: &str) -> Event {
     Event::Text {
@@ -147,7 +150,7 @@ fn a_calls_id_and_name_come_once() {
             call: 0,
             id: String::new(),
             name: "f".to_owned(),
-            signature: Some("c2ln".to_owned()),
+            signature: Proof::new(Dialect::GeminiGenerate, "c2ln".to_owned()),
         },
         Event::ToolArguments {
             choice: 0,
@@ -162,7 +165,7 @@ fn a_calls_id_and_name_come_once() {
         delta(&written[0])["tool_calls"],
         json!([{"index": 0, "id": "call_0f8f_0", "type": "function",
             "function": {"name": "f", "arguments": ""},
-            "extra_content": {"google": {"thought_signature": "c2ln"}}}])
+            "extra_content": {"google": {"thought_signature": "sluiced_gemini_generate_c2ln"}}}])
     );
     assert_eq!(
         delta(&written[1]),
@@ -181,11 +184,17 @@ fn signed_thoughts_are_told_again_with_their_signature() {
         thought("m"),
         Event::ThinkingSignature {
             choice: 0,
-            signature: "s".to_owned(),
+            signature: Proof {
+                by: Dialect::GeminiGenerate,
+                data: "s".to_owned(),
+            },
         },
         Event::RedactedThinking {
             choice: 0,
-            data: "d".to_owned(),
+            data: Proof {
+                by: Dialect::AnthropicMessages,
+                data: "d".to_owned(),
+            },
         },
     ];
 
@@ -194,11 +203,11 @@ fn signed_thoughts_are_told_again_with_their_signature() {
     assert_eq!(delta(&written[1]), json!({"reasoning_content": "m"}));
     assert_eq!(
         delta(&written[2])["thinking_blocks"],
-        json!([{"index": 0, "type": "thinking", "thinking": "hm", "signature": "s"}])
+        json!([{"index": 0, "type": "thinking", "thinking": "hm", "signature": "sluiced_gemini_generate_s"}])
     );
     assert_eq!(
         delta(&written[3])["thinking_blocks"],
-        json!([{"index": 1, "type": "redacted_thinking", "data": "d"}])
+        json!([{"index": 1, "type": "redacted_thinking", "data": "sluiced_anthropic_messages_d"}])
     );
 }
 

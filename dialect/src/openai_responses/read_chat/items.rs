@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::parts;
 use crate::BadRequest;
-use crate::canon::{Chat, Message, Part, Role, ToolCall, ToolResult, signature};
+use crate::canon::{Chat, Message, Part, Proof, Role, ToolCall, ToolResult, proof};
+use crate::openai_responses::OWN;
 use crate::openai_responses::fields::{Fields, Place};
 
 /// Appends `items` to the messages of `chat`.
@@ -110,9 +111,10 @@ fn read_content(
 }
 
 fn read_call(fields: &mut Fields<'_>) -> Result<ToolCall, BadRequest> {
-    let (id, signature) = signature::unpack(&fields.required_text("call_id")?);
+    let id = fields.required_text("call_id")?;
+    let (id, signature) = proof::unpack(&id);
     Ok(ToolCall {
-        id,
+        id: id.to_owned(),
         name: fields.required_text("name")?,
         arguments: fields.required_text("arguments")?,
         signature,
@@ -120,10 +122,11 @@ fn read_call(fields: &mut Fields<'_>) -> Result<ToolCall, BadRequest> {
 }
 
 fn read_result(fields: &mut Fields<'_>, chat: &mut Chat) -> Result<ToolResult, BadRequest> {
-    let (call_id, _) = signature::unpack(&fields.required_text("call_id")?);
+    let call_id = fields.required_text("call_id")?;
+    let (call_id, _) = proof::unpack(&call_id);
     Ok(ToolResult {
-        name: chat.tool_name(&call_id).map(str::to_owned),
-        call_id,
+        name: chat.tool_name(call_id).map(str::to_owned),
+        call_id: call_id.to_owned(),
         parts: read_content(fields, "output", &mut chat.others)?,
         is_error: false,
     })
@@ -134,14 +137,16 @@ fn read_result(fields: &mut Fields<'_>, chat: &mut Chat) -> Result<ToolResult, B
 /// Without any summary it was redacted: [`super::super::output`] writes an empty one for thoughts that merely have no
 /// text.
 fn read_thought(fields: &mut Fields<'_>) -> Result<Option<Part>, BadRequest> {
-    let signature = fields.text("encrypted_content")?;
+    let signature = fields
+        .text("encrypted_content")?
+        .and_then(|text| Proof::read(text, OWN));
     let mut texts = read_texts(fields, "summary")?;
     if texts.is_empty() {
         texts = read_texts(fields, "content")?;
     }
     Ok(match (texts.is_empty(), signature) {
         (true, None) => None,
-        (true, Some(data)) => Some(Part::RedactedThinking(data)),
+        (true, Some(sealed)) => Some(Part::RedactedThinking(sealed)),
         (false, signature) => Some(Part::Thinking {
             text: texts.join("\n\n"),
             signature,

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use shared::config::Dialect;
+
 use super::*;
+use crate::canon::Proof;
 use crate::canon::{
     Effort, Format, Reasoning, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult,
 };
@@ -71,9 +74,9 @@ fn what_the_assistant_did_in_one_turn_is_one_message() {
         {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}, {"type": "summary_text", "text": "Yes."}], "encrypted_content": "gAAA"},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Let me look.", "annotations": []}]},
         {"type": "function_call", "id": "fc_1", "call_id": "call_a", "name": "find", "arguments": "{}"},
-        {"type": "function_call", "call_id": "call_b_sig_AQ", "name": "count", "arguments": "{\"a\":1}"},
+        {"type": "function_call", "call_id": "call_b_sluiced_gemini_generate_AQ", "name": "count", "arguments": "{\"a\":1}"},
         {"type": "function_call_output", "call_id": "call_a", "output": "found"},
-        {"type": "function_call_output", "call_id": "call_b_sig_AQ", "output": [{"type": "input_text", "text": "2"}]},
+        {"type": "function_call_output", "call_id": "call_b_sluiced_gemini_generate_AQ", "output": [{"type": "input_text", "text": "2"}]},
         {"role": "user", "content": "Thanks."},
     ]));
 
@@ -90,7 +93,8 @@ fn what_the_assistant_did_in_one_turn_is_one_message() {
             id: id.to_owned(),
             name: name.to_owned(),
             arguments: arguments.to_owned(),
-            signature: signature.map(str::to_owned),
+            signature: signature
+                .and_then(|data| Proof::new(Dialect::GeminiGenerate, data.to_owned())),
         })
     };
     assert_eq!(
@@ -101,7 +105,7 @@ fn what_the_assistant_did_in_one_turn_is_one_message() {
                 vec![
                     Part::Thinking {
                         text: "Hm.\n\nYes.".to_owned(),
-                        signature: Some("gAAA".to_owned()),
+                        signature: Proof::new(Dialect::OpenaiResponses, "gAAA".to_owned()),
                     },
                     text("Let me look."),
                     call("call_a", "find", "{}", None),
@@ -131,14 +135,17 @@ fn thoughts_without_a_summary_are_redacted_or_only_named() {
 
     let thinking = |text: &str, signature: Option<&str>| Part::Thinking {
         text: text.to_owned(),
-        signature: signature.map(str::to_owned),
+        signature: signature.and_then(|data| Proof::new(Dialect::OpenaiResponses, data.to_owned())),
     };
     assert_eq!(
         messages,
         [Message::new(
             Role::Assistant,
             vec![
-                Part::RedactedThinking("gAAA".to_owned()),
+                Part::RedactedThinking(Proof {
+                    by: Dialect::OpenaiResponses,
+                    data: "gAAA".to_owned()
+                }),
                 thinking("", Some("sig")),
                 thinking("Open.", None),
             ]
@@ -470,7 +477,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         "function",
         "allowed_tools",
         "json_schema",
-        "_sig_",
+        "sluiced_",
         "data:;base64,",
     ]);
     let leaf = prop_oneof![

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::BadRequest;
 use crate::canon::{Losses, Message, Part, Role, Source, ToolCall, ToolResult};
+use crate::openai_responses::OWN;
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -160,21 +161,26 @@ fn write_turn<'a>(
                 continue;
             }
             Part::ToolCall(call) => function_call(call),
-            Part::Thinking {
-                text,
-                signature: Some(signature),
-            } => InputItem::Reasoning {
-                summary: vec![Summary { text }],
-                encrypted_content: signature,
-            },
             // Only who thought it can prove it, and wants the proof.
-            Part::Thinking {
-                signature: None, ..
-            } => continue,
-            Part::RedactedThinking(data) => InputItem::Reasoning {
-                summary: Vec::new(),
-                encrypted_content: data,
-            },
+            Part::Thinking { text, signature } => {
+                let Some(encrypted_content) = signature.as_ref().and_then(|proof| proof.of(OWN))
+                else {
+                    continue;
+                };
+                InputItem::Reasoning {
+                    summary: vec![Summary { text }],
+                    encrypted_content,
+                }
+            }
+            Part::RedactedThinking(sealed) => {
+                let Some(encrypted_content) = sealed.of(OWN) else {
+                    continue;
+                };
+                InputItem::Reasoning {
+                    summary: Vec::new(),
+                    encrypted_content,
+                }
+            }
             Part::Image { .. } | Part::Audio { .. } | Part::File { .. } | Part::ToolResult(_) => {
                 losses.lose_named(&place(index))?;
                 continue;

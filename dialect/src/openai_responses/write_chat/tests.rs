@@ -3,6 +3,7 @@ use shared::config::{Dialect, Manners};
 
 use super::*;
 use crate::Endpoint;
+use crate::canon::Proof;
 use crate::canon::{
     Effort, Format, LogprobsAsked, Message, Part, Reasoning, Role, Schema, Source, Tool, ToolCall,
     ToolResult,
@@ -98,14 +99,14 @@ fn a_lone_system_message_is_input() {
 fn an_assistants_turn_is_written_item_by_item() {
     let thinking = |words: &str, signature: Option<&str>| Part::Thinking {
         text: words.to_owned(),
-        signature: signature.map(str::to_owned),
+        signature: signature.and_then(|data| Proof::new(Dialect::OpenaiResponses, data.to_owned())),
     };
     let call = |id: &str, arguments: &str| {
         Part::ToolCall(ToolCall {
             id: id.to_owned(),
             name: "find".to_owned(),
             arguments: arguments.to_owned(),
-            signature: Some("of another provider".to_owned()),
+            signature: Proof::new(Dialect::OpenaiResponses, "of another provider".to_owned()),
         })
     };
     let result = |id: &str, parts: Vec<Part>| {
@@ -130,7 +131,10 @@ fn an_assistants_turn_is_written_item_by_item() {
             vec![
                 thinking("Hm.", Some("gAAA")),
                 thinking("Unproved.", None),
-                Part::RedactedThinking("gBBB".to_owned()),
+                Part::RedactedThinking(Proof {
+                    by: Dialect::OpenaiResponses,
+                    data: "gBBB".to_owned(),
+                }),
                 text("Let me"),
                 text(" look."),
                 call("call_a", ""),

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
+use shared::config::Dialect;
+
 use super::*;
 use crate::Usage;
+use crate::canon::Proof;
 use crate::canon::ToolCall;
 
 fn write(reply: Reply) -> Value {
@@ -69,7 +72,8 @@ fn a_gemini_calls_signature_is_packed_into_its_id() {
             id: id.to_owned(),
             name: "f".to_owned(),
             arguments: arguments.to_owned(),
-            signature: signature.map(str::to_owned),
+            signature: signature
+                .and_then(|data| Proof::new(Dialect::GeminiGenerate, data.to_owned())),
         })
     };
 
@@ -84,7 +88,7 @@ fn a_gemini_calls_signature_is_packed_into_its_id() {
     assert_eq!(
         answer["output"],
         json!([
-            {"type": "function_call", "id": "fc_7_0", "status": "completed", "call_id": "call_a_sig_AQ", "name": "f", "arguments": "{\"a\":1}"},
+            {"type": "function_call", "id": "fc_7_0", "status": "completed", "call_id": "call_a_sluiced_gemini_generate_AQ", "name": "f", "arguments": "{\"a\":1}"},
             {"type": "function_call", "id": "fc_7_1", "status": "completed", "call_id": "call_7_1", "name": "f", "arguments": "{}"},
         ])
     );
@@ -97,7 +101,7 @@ fn only_the_last_item_of_an_unfinished_answer_is_incomplete() {
             Part::Text("one".to_owned()),
             Part::Thinking {
                 text: String::new(),
-                signature: Some("sig".to_owned()),
+                signature: Proof::new(Dialect::OpenaiResponses, "sig".to_owned()),
             },
             Part::Text("two".to_owned()),
         ],

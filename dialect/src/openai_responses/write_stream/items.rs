@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::frame::{Frame, Frames, Part};
-use crate::canon::{AnswerFacts, ToolCall};
-use crate::openai_responses::item::{Call, Content, Item, Message, Status, Summary, Thought};
+use crate::canon::{AnswerFacts, Proof, ToolCall};
+use crate::openai_responses::item::{
+    Call, Content, Item, Message, Status, Summary, Thought, encrypted,
+};
 
 #[derive(Debug)]
 pub(super) struct ItemWriter {
@@ -91,7 +93,7 @@ impl ItemWriter {
     }
 
     /// Thoughts, their proof, or both. Thoughts after a proof are others, and so is a proof that comes too late.
-    pub(super) fn thought(&mut self, text: &str, proof: Option<String>, out: &mut Vec<u8>) {
+    pub(super) fn thought(&mut self, text: &str, proof: Option<&Proof>, out: &mut Vec<u8>) {
         if text.is_empty() && proof.is_none() {
             return;
         }
@@ -119,13 +121,13 @@ impl ItemWriter {
         if let Some(summary) = thought.summary.first_mut() {
             summary.text.push_str(text);
         }
-        thought.encrypted_content = proof;
+        thought.encrypted_content = proof.map(encrypted);
     }
 
-    pub(super) fn redacted(&mut self, data: String, out: &mut Vec<u8>) {
+    pub(super) fn redacted(&mut self, sealed: &Proof, out: &mut Vec<u8>) {
         self.close(Status::Completed, out);
         let thought = Thought::new(&self.facts, self.done.len());
-        let encrypted_content = Some(data);
+        let encrypted_content = Some(encrypted(sealed));
         let item = Item::Reasoning(Thought {
             encrypted_content,
             ..thought
@@ -136,7 +138,7 @@ impl ItemWriter {
     pub(super) fn open_call(&mut self, call: ToolCall, out: &mut Vec<u8>) {
         self.close(Status::Completed, out);
         let index = self.done.len();
-        let signature = call.signature.as_deref();
+        let signature = call.signature.as_ref();
         let item = Call::new(&self.facts, index, &call.id, call.name, signature);
         self.open(Item::FunctionCall(item), out);
     }

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
+use shared::config::Dialect;
+
 use super::*;
 use crate::ErrorType;
+use crate::canon::Proof;
 use crate::canon::{Choice, Reply};
 use crate::openai_responses::write_reply;
 
@@ -61,7 +64,10 @@ fn thinking(text: &str) -> Event {
 fn signature(signature: &str) -> Event {
     Event::ThinkingSignature {
         choice: 0,
-        signature: signature.to_owned(),
+        signature: Proof {
+            by: Dialect::OpenaiResponses,
+            data: signature.to_owned(),
+        },
     }
 }
 
@@ -205,7 +211,10 @@ fn every_item_keeps_its_id_from_beginning_to_end() {
         signature("sig"),
         Event::RedactedThinking {
             choice: 0,
-            data: "data".to_owned(),
+            data: Proof {
+                by: Dialect::OpenaiResponses,
+                data: "data".to_owned(),
+            },
         },
         text("hi"),
         Event::Refusal {
@@ -336,16 +345,19 @@ fn a_streamed_answer_ends_as_the_whole_one() {
             parts: vec![
                 Part::Thinking {
                     text: "Hm.".to_owned(),
-                    signature: Some("sig".to_owned()),
+                    signature: Proof::new(Dialect::OpenaiResponses, "sig".to_owned()),
                 },
-                Part::RedactedThinking("data".to_owned()),
+                Part::RedactedThinking(Proof {
+                    by: Dialect::OpenaiResponses,
+                    data: "data".to_owned(),
+                }),
                 Part::Text("hi".to_owned()),
                 Part::Refusal("No.".to_owned()),
                 Part::ToolCall(ToolCall {
                     id: "call_a".to_owned(),
                     name: "f".to_owned(),
                     arguments: "{}".to_owned(),
-                    signature: Some("AQ==".to_owned()),
+                    signature: Proof::new(Dialect::OpenaiResponses, "AQ==".to_owned()),
                 }),
                 Part::ToolCall(ToolCall::default()),
             ],
