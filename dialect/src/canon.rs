@@ -8,8 +8,10 @@ mod embedding;
 mod event;
 mod field;
 mod loss;
+mod origin;
 mod overrides;
 mod reply;
+mod sent;
 pub(crate) mod signature;
 
 pub use chat::{
@@ -20,5 +22,6 @@ pub use embedding::{EmbeddingAsk, EmbeddingReply, Input};
 pub use event::{Event, StreamReader, StreamWriter};
 pub use field::Field;
 pub use loss::{Losses, Unsupported};
+pub use origin::Origin;
 pub(crate) use overrides::{override_fields, set_top_level};
 pub use reply::{AnswerFacts, Choice, Finish, Reply, StreamVariant};

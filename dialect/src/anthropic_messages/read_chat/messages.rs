@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fields::{Fields, Place};
 use super::{read_texts, source};
 use crate::BadRequest;
-use crate::canon::{Chat, Message, Part, Role, ToolCall, ToolResult, signature};
+use crate::canon::{Chat, Message, Origin, Part, Role, ToolCall, ToolResult, signature};
 
 /// Whose block it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,7 @@ fn read_block(
             Part::Image {
                 source: source::read(source, place.field("source"), others)?,
                 detail: None,
+                origin: Origin::at(&place),
             }
         }
         ("document", _) => {
@@ -124,7 +125,11 @@ fn read_block(
             if citations.is_some_and(|citations| citations["enabled"] == false) {
                 block.forget(&["citations"]);
             }
-            Part::File { source, name }
+            Part::File {
+                source,
+                name,
+                origin: Origin::at(&place),
+            }
         }
         ("thinking", Holder::Assistant) => Part::Thinking {
             text: block.text("thinking")?,

@@ -121,6 +121,8 @@ impl Conversation {
                         .field("parts")
                         .invalid("a `functionCall` only where the role is `model`"));
                 }
+                // Thoughts are the model's; from anybody else they tell nothing.
+                Part::Thinking { .. } => {}
                 part => rest.push(part),
             }
         }

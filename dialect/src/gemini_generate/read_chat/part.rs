@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::place::{self, Others, Place, camel, standard_base64};
 use crate::BadRequest;
-use crate::canon::{Part, Source, ToolCall, ToolResult};
+use crate::canon::{Origin, Part, Source, ToolCall, ToolResult};
 
 /// Reads one part; `None` for one that the canonical form has no place for, which is in `others` then.
 ///
@@ -102,11 +102,13 @@ fn read_inline_data(
         Kind::Audio => Some(Part::Audio {
             data: base64,
             media_type,
+            origin: Origin::at(&at),
         }),
-        Kind::Image => Some(image(Source::Data { media_type, base64 })),
+        Kind::Image => Some(image(Source::Data { media_type, base64 }, at)),
         Kind::Document => Some(Part::File {
             source: Source::Data { media_type, base64 },
             name,
+            origin: Origin::at(&at),
         }),
         Kind::Other => {
             others.push((at.to_string(), Value::from(media_type)));
@@ -136,8 +138,12 @@ fn read_file_data(
         false => Source::of_url(&uri),
     };
     Ok(match kind {
-        Kind::Image => Some(image(source)),
-        Kind::Document => Some(Part::File { source, name }),
+        Kind::Image => Some(image(source, at)),
+        Kind::Document => Some(Part::File {
+            source,
+            name,
+            origin: Origin::at(&at),
+        }),
         Kind::Audio | Kind::Other => {
             others.push((at.to_string(), Value::from(media_type)));
             None
@@ -145,10 +151,11 @@ fn read_file_data(
     })
 }
 
-fn image(source: Source) -> Part {
+fn image(source: Source, at: Place<'_>) -> Part {
     Part::Image {
         source,
         detail: None,
+        origin: Origin::at(&at),
     }
 }
 
@@ -221,7 +228,12 @@ fn read_result(value: Value, at: Place<'_>, others: &mut Others) -> Result<ToolR
             "response" => response = Some(place::object(value, at)?),
             "parts" => {
                 for (index, part) in (0..).zip(place::list(value, at)?) {
-                    media.extend(read_part(part, at.item(index), others)?);
+                    let at = at.item(index);
+                    media.extend(
+                        read_part(part, at, others)?
+                            .map(|part| result_part(part, at))
+                            .transpose()?,
+                    );
                 }
             }
             "willContinue" if value == Value::Bool(false) => {}
@@ -240,6 +252,16 @@ fn read_result(value: Value, at: Place<'_>, others: &mut Others) -> Result<ToolR
         parts,
         is_error,
     })
+}
+
+/// A part that a result may have beside its text.
+fn result_part(part: Part, at: Place<'_>) -> Result<Part, BadRequest> {
+    match part {
+        Part::ToolCall(_) | Part::ToolResult(_) | Part::Thinking { .. } => {
+            Err(at.invalid("`inlineData` or `fileData`"))
+        }
+        part => Ok(part),
+    }
 }
 
 /// The text in a `response`, and whether it tells of an error.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::place::Place;
 use super::set_fields;
 use crate::BadRequest;
-use crate::canon::{Message, Part, Role, Source, ToolCall, ToolResult, signature};
+use crate::canon::{Message, Origin, Part, Role, Source, ToolCall, ToolResult, signature};
 
 /// Reads all messages; fields that nobody knows go to `others`.
 pub(super) fn read_messages(
@@ -26,11 +26,13 @@ pub(super) fn read_messages(
 
 pub(super) fn read_images(value: Value, place: Place<'_>) -> Result<Vec<Part>, BadRequest> {
     let images = place.texts(value)?;
-    Ok(images.into_iter().map(read_image).collect())
+    let images = (0..).zip(images);
+    let read = images.map(|(index, image)| read_image(image, Origin::at(&place.item(index))));
+    Ok(read.collect())
 }
 
 /// Ollama sends base64 alone.
-fn read_image(image: String) -> Part {
+fn read_image(image: String, origin: Origin) -> Part {
     let source = match image.starts_with("data:") {
         true => Source::of_url(&image),
         false => Source::Data {
@@ -41,6 +43,7 @@ fn read_image(image: String) -> Part {
     Part::Image {
         source,
         detail: None,
+        origin,
     }
 }
 
