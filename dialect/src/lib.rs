@@ -7,6 +7,7 @@
 
 mod anthropic_messages;
 mod ask;
+mod base64;
 mod bedrock_converse;
 pub mod canon;
 mod endpoint;
@@ -17,6 +18,7 @@ mod gemini_generate;
 mod inspect;
 mod listing;
 mod ollama_chat;
+mod one_line;
 mod openai_chat;
 mod openai_responses;
 mod relay;
