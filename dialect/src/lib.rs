@@ -21,6 +21,7 @@ mod ollama_chat;
 mod one_line;
 mod openai_chat;
 mod openai_responses;
+mod place;
 mod relay;
 mod scan;
 mod splice;

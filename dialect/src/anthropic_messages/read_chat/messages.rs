@@ -16,7 +16,7 @@ enum Holder {
 }
 
 pub(super) fn read(messages: Value, chat: &mut Chat) -> Result<(), BadRequest> {
-    let place = Place::Body.field("messages");
+    let place = Place::Top.field("messages");
     let Value::Array(messages) = messages else {
         return Err(place.invalid("an array of messages"));
     };

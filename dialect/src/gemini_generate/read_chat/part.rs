@@ -22,14 +22,14 @@ pub(super) fn read_part(
         let at_field = at.field(&name);
         let data = match &*camel(&name) {
             "thought" => {
-                is_thought = place::flag(&value, at_field)?;
+                is_thought = at_field.flag(&value)?;
                 continue;
             }
             "thoughtSignature" => {
-                signature = Some(standard_base64(place::text(value, at_field)?));
+                signature = Some(standard_base64(at_field.text(value)?));
                 continue;
             }
-            "text" => Some(Part::Text(place::text(value, at_field)?)),
+            "text" => Some(Part::Text(at_field.text(value)?)),
             "inlineData" => read_inline_data(value, at_field, others)?,
             "fileData" => read_file_data(value, at_field, others)?,
             "functionCall" => Some(Part::ToolCall(read_call(value, at_field, others)?)),
@@ -75,9 +75,9 @@ fn read_media(
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "mimeType" => media.media_type = place::text(value, at)?,
-            "displayName" => media.name = Some(place::text(value, at)?),
-            camel if camel == data_name => media.data = Some(place::text(value, at)?),
+            "mimeType" => media.media_type = at.text(value)?,
+            "displayName" => media.name = Some(at.text(value)?),
+            camel if camel == data_name => media.data = Some(at.text(value)?),
             _ => others.push((at.to_string(), value)),
         }
     }
@@ -203,9 +203,9 @@ fn read_call(value: Value, at: Place<'_>, others: &mut Others) -> Result<ToolCal
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "id" => call.id = place::text(value, at)?,
-            "name" => call.name = place::text(value, at)?,
-            "args" => call.arguments = Value::Object(place::object(value, at)?).to_string(),
+            "id" => call.id = at.text(value)?,
+            "name" => call.name = at.text(value)?,
+            "args" => call.arguments = Value::Object(at.object(value)?).to_string(),
             _ => others.push((at.to_string(), value)),
         }
     }
@@ -223,9 +223,9 @@ fn read_result(value: Value, at: Place<'_>, others: &mut Others) -> Result<ToolR
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "id" => call_id = place::text(value, at)?,
-            "name" => tool = Some(place::text(value, at)?),
-            "response" => response = Some(place::object(value, at)?),
+            "id" => call_id = at.text(value)?,
+            "name" => tool = Some(at.text(value)?),
+            "response" => response = Some(at.object(value)?),
             "parts" => {
                 for (index, part) in (0..).zip(place::list(value, at)?) {
                     let at = at.item(index);

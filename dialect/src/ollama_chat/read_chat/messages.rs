@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::place::Place;
+use super::place::{Place, texts};
 use super::set_fields;
 use crate::BadRequest;
 use crate::canon::{Message, Origin, Part, Role, Source, ToolCall, ToolResult, signature};
@@ -25,7 +25,7 @@ pub(super) fn read_messages(
 }
 
 pub(super) fn read_images(value: Value, place: Place<'_>) -> Result<Vec<Part>, BadRequest> {
-    let images = place.texts(value)?;
+    let images = texts(value, place)?;
     let images = (0..).zip(images);
     let read = images.map(|(index, image)| read_image(image, Origin::at(&place.item(index))));
     Ok(read.collect())
@@ -119,7 +119,7 @@ impl Sent {
                 "thinking" => sent.thinking = place.text(value)?,
                 "images" => sent.turn.images = read_images(value, place)?,
                 "tool_calls" => {
-                    let calls = place.array(value)?.into_iter().enumerate();
+                    let calls = place.items(value)?.into_iter().enumerate();
                     sent.calls = calls
                         .map(|(index, call)| SentCall::read(call, place.item(index), others))
                         .collect::<Result<_, _>>()?;
