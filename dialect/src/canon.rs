@@ -8,9 +8,11 @@ mod embedding;
 mod event;
 mod field;
 mod loss;
+mod origin;
 mod overrides;
 pub(crate) mod proof;
 mod reply;
+mod sent;
 
 pub use chat::{
     Chat, Effort, Format, LogprobsAsked, Message, Part, Reasoning, Role, Schema, Source, Tool,
@@ -20,6 +22,7 @@ pub use embedding::{EmbeddingAsk, EmbeddingReply, Input};
 pub use event::{Event, StreamReader, StreamWriter};
 pub use field::Field;
 pub use loss::{Losses, Unsupported};
+pub use origin::Origin;
 pub(crate) use overrides::{override_fields, set_top_level, worded};
 pub use proof::Proof;
 pub use reply::{AnswerFacts, Choice, Finish, Reply, StreamVariant};

@@ -71,7 +71,8 @@ impl Exchange {
         let body = if is_faithful {
             ask.for_same_dialect(target.model, target.overrides)
         } else {
-            let losses = Losses::new(client.dialect(), target.dialect, target.drop_unsupported);
+            let losses = Losses::new(client.dialect(), target.dialect, target.drop_unsupported)
+                .of_request(ask.body().clone());
             Bytes::from(match client.operation() {
                 Operation::Embedding => {
                     let asked = wire::read_embedding_ask(client, ask.body())?;

@@ -23,7 +23,7 @@ pub(crate) fn read_chat(_endpoint: Endpoint, body: &[u8]) -> Result<Chat, BadReq
     let body: Value = serde_json::from_slice(body).map_err(|error| {
         BadRequest::new(format!("The request body is not valid JSON: {error}."))
     })?;
-    let mut body = Fields::of(body, Place::Body)?;
+    let mut body = Fields::of(body, Place::Top)?;
     let mut chat = Chat {
         model: body.text("model")?,
         is_stream: body.optional_flag("stream")?.unwrap_or_default(),
@@ -37,7 +37,7 @@ pub(crate) fn read_chat(_endpoint: Endpoint, body: &[u8]) -> Result<Chat, BadReq
     settings::read(&mut body, &mut chat)?;
 
     if let Some(system) = body.take("system") {
-        let parts = read_texts(system, Place::Body.field("system"), &mut chat.others)?;
+        let parts = read_texts(system, Place::Top.field("system"), &mut chat.others)?;
         chat.messages.push(Message::new(Role::System, parts));
     }
     let messages = body.required("messages")?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Proof;
+use super::{Origin, Proof};
 
 /// A chat request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,17 +71,20 @@ pub enum Part {
         source: Source,
         /// OpenAI's `detail`: `auto`, `low`, `high`, `original`.
         detail: Option<String>,
+        origin: Origin,
     },
     Audio {
         /// Base64.
         data: String,
         /// Media type: `audio/wav`, `audio/mp3`.
         media_type: String,
+        origin: Origin,
     },
     /// A document, PDF mostly.
     File {
         source: Source,
         name: Option<String>,
+        origin: Origin,
     },
     /// What the model thought, and the provider's proof that it did.
     Thinking {

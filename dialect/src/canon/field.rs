@@ -225,6 +225,21 @@ impl Field {
         (!name.is_empty()).then_some(name)
     }
 
+    /// All paths that it may have in a request of `dialect`, the usual one first.
+    pub fn words(self, dialect: Dialect) -> impl Iterator<Item = &'static str> {
+        let others: &[&str] = match (self, dialect) {
+            (Self::Format, Dialect::GeminiGenerate) => &[
+                "generationConfig.responseSchema",
+                "generationConfig.responseMimeType",
+            ],
+            (Self::MaxTokens, Dialect::OpenaiChat) => &["max_tokens"],
+            (Self::Logprobs, Dialect::OpenaiChat | Dialect::OpenaiResponses) => &["top_logprobs"],
+            (Self::Reasoning, Dialect::AnthropicMessages) => &["output_config.effort"],
+            _ => &[],
+        };
+        self.path(dialect).into_iter().chain(others.iter().copied())
+    }
+
     /// What to call it towards a client that speaks `dialect`.
     pub fn name(self, dialect: Dialect) -> &'static str {
         self.path(dialect)

@@ -1,8 +1,10 @@
 //! What a target has no words for.
 
-use super::Field;
+use bytes::Bytes;
 use shared::config::Dialect;
 
+use super::sent::Sent;
+use super::{Field, Origin, Part, ToolCall, ToolResult};
 use crate::BadRequest;
 
 /// Something that the client asked for and the target cannot be asked.
@@ -13,10 +15,10 @@ pub struct Unsupported {
     pub target: Dialect,
 }
 
-/// Decides what becomes of such things: the first is refused, or all are dropped.
+/// Decides what becomes of such things: the first is refused, by the client's own path, or all are dropped.
 #[derive(Debug)]
 pub struct Losses {
-    client: Dialect,
+    sent: Sent,
     target: Dialect,
     is_dropping: bool,
 }
@@ -25,15 +27,25 @@ impl Losses {
     /// `is_dropping` is the model's `drop_unsupported`.
     pub fn new(client: Dialect, target: Dialect, is_dropping: bool) -> Self {
         Self {
-            client,
+            sent: Sent {
+                dialect: client,
+                body: Bytes::new(),
+            },
             target,
             is_dropping,
         }
     }
 
+    /// Keeps the client's request, in which a refusal looks up what the client calls it.
+    #[must_use]
+    pub fn of_request(mut self, body: Bytes) -> Self {
+        self.sent.body = body;
+        self
+    }
+
     /// Whether client and target speak the same dialect, and only manners are translated.
     pub fn is_within_a_dialect(&self) -> bool {
-        self.client == self.target
+        self.sent.dialect == self.target
     }
 
     /// Meets a field that the target does not have.
@@ -42,18 +54,12 @@ impl Losses {
     ///
     /// Unless the model drops what is unsupported.
     pub fn lose(&self, field: Field) -> Result<(), Unsupported> {
-        self.lose_named(field.name(self.client))
+        self.lose_at(|sent| sent.field(field))
     }
 
-    /// As [`Self::lose`], for what has no [`Field`]: `messages[3].content[1]`.
-    pub fn lose_named(&self, field: &str) -> Result<(), Unsupported> {
-        match self.is_dropping {
-            true => Ok(()),
-            false => Err(Unsupported {
-                field: field.to_owned(),
-                target: self.target,
-            }),
-        }
+    /// As [`Self::lose`], for a field of one dialect alone, wherever in the request it stands.
+    pub fn lose_key(&self, name: &str) -> Result<(), Unsupported> {
+        self.lose_at(|sent| sent.key(name))
     }
 
     /// [`Self::lose`], if `value` is there.
@@ -64,11 +70,68 @@ impl Losses {
         }
     }
 
+    /// Meets a part of a message or of a tool's result.
+    pub fn lose_part(&self, part: &Part) -> Result<(), Unsupported> {
+        self.lose_at(|sent| part.origin().unwrap_or(sent.list()).to_owned())
+    }
+
+    /// Meets the `detail` of the image that stood at `image`.
+    pub fn lose_detail(&self, image: &Origin) -> Result<(), Unsupported> {
+        self.lose_at(|sent| {
+            let image = image.path().unwrap_or(sent.list());
+            match sent.dialect {
+                Dialect::OpenaiChat => format!("{image}.image_url.detail"),
+                _ => format!("{image}.detail"),
+            }
+        })
+    }
+
+    /// Meets the name of who speaks in the message at `index`.
+    ///
+    /// Only OpenAI's chat has names. Its messages are the canonical ones, one for one, unless some were dropped: and who
+    /// drops messages is refused no name.
+    pub fn lose_name(&self, index: usize) -> Result<(), Unsupported> {
+        self.lose_at(|sent| format!("{}[{index}].name", sent.list()))
+    }
+
+    /// Meets an assistant that speaks before anybody else.
+    pub fn lose_first_answer(&self) -> Result<(), Unsupported> {
+        self.lose_at(Sent::first_answer)
+    }
+
     /// Meets the fields that the client's reader had no place for.
     pub fn lose_others(&self, others: &[(String, serde_json::Value)]) -> Result<(), Unsupported> {
         others
             .iter()
-            .try_for_each(|(field, _)| self.lose_named(field))
+            .try_for_each(|(path, _)| self.lose_named(path))
+    }
+
+    /// As [`Self::lose`], for what the reader has noted the path of.
+    pub fn lose_named(&self, path: &str) -> Result<(), Unsupported> {
+        self.lose_at(|_| path.to_owned())
+    }
+
+    /// A call whose arguments are no JSON object, to a target that has nothing else. It cannot be dropped: a result
+    /// may follow.
+    pub fn no_object(&self, call: &ToolCall) -> BadRequest {
+        BadRequest::invalid(&self.sent.arguments(call), "the text of a JSON object")
+    }
+
+    /// A result of no call, to a target that has to name the tool.
+    pub fn no_call(&self, result: &ToolResult) -> BadRequest {
+        let path = self.sent.call_id(result);
+        BadRequest::invalid(&path, "the id of a tool call in a message before")
+    }
+
+    /// The path is only made up for a refusal.
+    fn lose_at(&self, path: impl FnOnce(&Sent) -> String) -> Result<(), Unsupported> {
+        match self.is_dropping {
+            true => Ok(()),
+            false => Err(Unsupported {
+                field: path(&self.sent),
+                target: self.target,
+            }),
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl Proof {
         }
         // Google's SDKs write either alphabet.
         let standard = text.replace('-', "+").replace('_', "/");
-        Self::read(base64::decode(&standard)?, own)
+        Self::read(String::from_utf8(base64::decode(&standard)?).ok()?, own)
     }
 
     fn read_marked(marked: &str) -> Option<Self> {
@@ -78,7 +78,7 @@ impl Proof {
     pub(crate) fn write_base64(&self, own: Dialect) -> Cow<'_, str> {
         match self.of(own) {
             Some(data) => Cow::Borrowed(data),
-            None => Cow::Owned(base64::encode(&self.marked())),
+            None => Cow::Owned(base64::encode(self.marked().as_bytes())),
         }
     }
 

@@ -3,51 +3,11 @@
 //! Names are accepted as `camelCase` and as `snake_case`, and told to the client as it wrote them.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::BadRequest;
-
-/// Fields that the canonical form has no place for, by their path.
-pub(super) type Others = Vec<(String, Value)>;
-
-/// The path of a value; written out only when something is wrong there.
-#[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
-    Top,
-    Field(&'a Self, &'a str),
-    Item(&'a Self, usize),
-}
-
-impl<'a> Place<'a> {
-    pub(super) fn field(&'a self, name: &'a str) -> Self {
-        Self::Field(self, name)
-    }
-
-    pub(super) fn item(&'a self, index: usize) -> Self {
-        Self::Item(self, index)
-    }
-
-    pub(super) fn invalid(&self, expected: &str) -> BadRequest {
-        BadRequest::invalid(&self.to_string(), expected)
-    }
-
-    pub(super) fn missing(&self) -> BadRequest {
-        BadRequest::missing(&self.to_string())
-    }
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Top => Ok(()),
-            Self::Field(Self::Top, name) => formatter.write_str(name),
-            Self::Field(parent, name) => write!(formatter, "{parent}.{name}"),
-            Self::Item(parent, index) => write!(formatter, "{parent}[{index}]"),
-        }
-    }
-}
+pub(super) use crate::place::{Others, Place};
 
 /// The object in a request's body.
 pub(super) fn body(body: &[u8]) -> Result<Value, BadRequest> {
@@ -60,7 +20,7 @@ pub(super) fn fields(
     value: Value,
     at: Place<'_>,
 ) -> Result<impl Iterator<Item = (String, Value)>, BadRequest> {
-    let fields = object(value, at)?.into_iter();
+    let fields = at.object(value)?.into_iter();
     Ok(fields.filter(|(_, value)| !value.is_null()))
 }
 
@@ -84,13 +44,6 @@ pub(super) fn camel(name: &str) -> Cow<'_, str> {
     Cow::Owned(camel)
 }
 
-pub(super) fn object(value: Value, at: Place<'_>) -> Result<Map<String, Value>, BadRequest> {
-    match value {
-        Value::Object(object) => Ok(object),
-        _ => Err(at.invalid("an object")),
-    }
-}
-
 /// An array; Google takes a single object for an array of it, and its documentation makes use of that.
 pub(super) fn list(value: Value, at: Place<'_>) -> Result<Vec<Value>, BadRequest> {
     match value {
@@ -106,39 +59,12 @@ pub(super) fn texts(value: Value, at: Place<'_>) -> Result<Vec<String>, BadReque
     };
     let texts = (0..).zip(items);
     texts
-        .map(|(index, item)| text(item, at.item(index)))
+        .map(|(index, item)| at.item(index).text(item))
         .collect()
 }
 
-pub(super) fn text(value: Value, at: Place<'_>) -> Result<String, BadRequest> {
-    match value {
-        Value::String(text) => Ok(text),
-        _ => Err(at.invalid("a string")),
-    }
-}
-
-pub(super) fn flag(value: &Value, at: Place<'_>) -> Result<bool, BadRequest> {
-    value.as_bool().ok_or_else(|| at.invalid("a boolean"))
-}
-
-pub(super) fn number(value: &Value, at: Place<'_>) -> Result<f64, BadRequest> {
-    value.as_f64().ok_or_else(|| at.invalid("a number"))
-}
-
-/// A whole number; SDKs write some of them with a fraction of zero.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the range is checked before"
-)]
-pub(super) fn integer(value: &Value, at: Place<'_>) -> Result<i64, BadRequest> {
-    let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= f64::from(u32::MAX);
-    let rounded = || value.as_f64().filter(whole).map(|number| number as i64);
-    let integer = value.as_i64().or_else(rounded);
-    integer.ok_or_else(|| at.invalid("an integer"))
-}
-
 pub(super) fn count(value: &Value, at: Place<'_>) -> Result<u32, BadRequest> {
-    let count = u32::try_from(integer(value, at)?);
+    let count = u32::try_from(at.rounded(value)?);
     count.map_err(|_| at.invalid("a positive integer"))
 }
 
@@ -158,15 +84,6 @@ pub(super) fn standard_base64(base64: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_place_is_told_as_the_client_wrote_it() {
-        let contents = Place::Top.field("contents");
-        let content = contents.item(2);
-        let part = content.field("function_call");
-
-        assert_eq!(part.to_string(), "contents[2].function_call");
-    }
 
     #[test]
     fn names_in_snake_case_are_the_same() {

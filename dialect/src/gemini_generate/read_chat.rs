@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub(super) use self::part::is_googles;
 use super::place::{self, Others, Place, camel};
-use crate::canon::{Chat, Message, Role};
+use crate::canon::{Chat, Message, Part, Role};
 use crate::{BadRequest, Endpoint};
 
 /// Reads a whole request. The model stands in its path, and so does whether the answer is a stream.
@@ -48,7 +48,12 @@ fn read_system(
     at: Place<'_>,
     others: &mut Others,
 ) -> Result<Option<Message>, BadRequest> {
-    let parts = contents::read_content(value, at, others)?.parts;
+    let mut parts = contents::read_content(value, at, others)?.parts;
+    parts.retain(|part| !matches!(part, Part::Thinking { .. }));
+    let has_turns = |part: &Part| matches!(part, Part::ToolCall(_) | Part::ToolResult(_));
+    if parts.iter().any(has_turns) {
+        return Err(at.field("parts").invalid("texts"));
+    }
     Ok((!parts.is_empty()).then(|| Message::new(Role::System, parts)))
 }
 
@@ -64,7 +69,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::canon::Part;
 
     fn read(body: &Value) -> Result<Chat, BadRequest> {
         read_chat(Endpoint::GenerateContent, body.to_string().as_bytes())

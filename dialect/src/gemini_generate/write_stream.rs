@@ -8,7 +8,6 @@ mod calls;
 
 use std::collections::BTreeMap;
 
-use memchr::memchr2;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,7 +18,7 @@ use super::logprobs::LogprobsResult;
 use super::outgoing::{Answer, Candidate, Content, Part, told, told_call};
 use super::usage::UsageMetadata;
 use crate::canon::{AnswerFacts, Event, Finish, StreamVariant, StreamWriter};
-use crate::{ErrorBody, Usage};
+use crate::{ErrorBody, Usage, one_line};
 
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -190,20 +189,8 @@ fn write_frame(
     out: &mut Vec<u8>,
 ) {
     begin_frame(variant, is_begun, out);
-    let json = serde_json::to_string(chunk).unwrap_or_default();
-    out.extend_from_slice(escape_line_breaks(json).as_bytes());
+    one_line::write(chunk, out);
     end_frame(variant, out);
-}
-
-/// Google's SDKs up to 3.3 take every line break of Unicode for the end of a line. JSON has such only inside of strings.
-fn escape_line_breaks(json: String) -> String {
-    // The bytes that their UTF-8 begins with.
-    if memchr2(0xC2, 0xE2, json.as_bytes()).is_none() {
-        return json;
-    }
-    json.replace('\u{85}', "\\u0085")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
 }
 
 fn begin_frame(variant: StreamVariant, is_begun: &mut bool, out: &mut Vec<u8>) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::fault_of;
-use super::read_chat::place::Place;
+use super::read_chat::place::{Place, count, texts};
 use super::read_chat::{is_default, read_object, set_fields};
 use crate::canon::{AnswerFacts, EmbeddingAsk, EmbeddingReply, Input, Losses};
 use crate::error::UpstreamError;
@@ -18,14 +18,14 @@ pub(crate) fn read_ask(endpoint: Endpoint, body: &[u8]) -> Result<EmbeddingAsk, 
     let mut ask = EmbeddingAsk::default();
     let mut has_input = false;
     for (name, value) in set_fields(read_object(body)?) {
-        let place = Place::Top(&name);
+        let place = Place::Top.field(&name);
         match name.as_str() {
             "model" | "keep_alive" => {}
             name if name == input_name => {
                 ask.inputs = read_inputs(endpoint, value, place)?;
                 has_input = true;
             }
-            "dimensions" => ask.dimensions = Some(place.count(&value)?),
+            "dimensions" => ask.dimensions = Some(count(&value, place)?),
             "options" => {
                 let options = set_fields(place.object(value)?);
                 let others = options.map(|(name, value)| (place.field(&name).to_string(), value));
@@ -49,7 +49,7 @@ fn read_inputs(
     let texts = match value {
         Value::String(text) => vec![text],
         value if endpoint == Endpoint::OllamaEmbeddings => vec![place.text(value)?],
-        value @ Value::Array(_) => place.texts(value)?,
+        value @ Value::Array(_) => texts(value, place)?,
         _ => return Err(place.invalid("a string or an array of strings")),
     };
     Ok(texts.into_iter().map(Input::Text).collect())
@@ -71,10 +71,10 @@ pub(crate) fn write_ask(
 ) -> Result<Vec<u8>, BadRequest> {
     losses.lose_others(&ask.others)?;
     if ask.task.is_some() {
-        losses.lose_named("taskType")?;
+        losses.lose_key("taskType")?;
     }
     if ask.title.is_some() {
-        losses.lose_named("title")?;
+        losses.lose_key("title")?;
     }
     let inputs = ask.inputs.iter();
     let input = inputs

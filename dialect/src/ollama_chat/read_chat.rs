@@ -11,7 +11,7 @@ mod tools;
 use serde_json::{Map, Value};
 
 use self::messages::{Turn, read_images, read_messages};
-use self::place::Place;
+use self::place::{Place, count, texts};
 use self::tools::read_tools;
 use crate::canon::{Chat, Effort, Format, LogprobsAsked, Message, Reasoning, Role, Schema};
 use crate::{BadRequest, Endpoint};
@@ -66,15 +66,15 @@ impl Reading {
 
     fn read_chat(&mut self, request: Map<String, Value>) -> Result<(), BadRequest> {
         for (name, value) in set_fields(request) {
-            let place = Place::Top(&name);
+            let place = Place::Top.field(&name);
             match name.as_str() {
                 "messages" => {
-                    let messages = place.array(value)?;
+                    let messages = place.items(value)?;
                     self.chat.messages = read_messages(messages, place, &mut self.chat.others)?;
                 }
                 "tools" => {
                     self.chat.tools =
-                        read_tools(place.array(value)?, place, &mut self.chat.others)?;
+                        read_tools(place.items(value)?, place, &mut self.chat.others)?;
                 }
                 _ => self.read_setting(&name, value)?,
             }
@@ -86,7 +86,7 @@ impl Reading {
         let mut system = String::new();
         let mut turn = Turn::default();
         for (name, value) in set_fields(request) {
-            let place = Place::Top(&name);
+            let place = Place::Top.field(&name);
             match name.as_str() {
                 "prompt" => turn.content = place.text(value)?,
                 "system" => system = place.text(value)?,
@@ -112,7 +112,7 @@ impl Reading {
 
     /// Reads a field that both endpoints have.
     fn read_setting(&mut self, name: &str, value: Value) -> Result<(), BadRequest> {
-        let place = Place::Top(name);
+        let place = Place::Top.field(name);
         let chat = &mut self.chat;
         match name {
             "model" => chat.model = place.text(value)?,
@@ -128,7 +128,7 @@ impl Reading {
                 None => chat.others.push((name.to_owned(), value)),
             },
             "logprobs" => self.wants_logprobs = place.flag(&value)?,
-            "top_logprobs" => self.top_logprobs = Some(place.count(&value)?),
+            "top_logprobs" => self.top_logprobs = Some(count(&value, place)?),
             // How long the model stays in memory: nothing that an answer depends on.
             "keep_alive" => {}
             _ if is_default(name, &value) => {}
@@ -172,7 +172,7 @@ fn read_option(
     match name {
         // Zero and less are no limit; -2 once meant the rest of the context.
         "num_predict" => {
-            let limit = place.integer(&value)?;
+            let limit = place.rounded(&value)?;
             if limit > 0 {
                 let limit = u32::try_from(limit).map_err(|_| place.invalid("a smaller integer"))?;
                 chat.max_tokens = Some(limit);
@@ -180,16 +180,16 @@ fn read_option(
         }
         "temperature" => chat.temperature = Some(place.number(&value)?),
         "top_p" => chat.top_p = Some(place.number(&value)?),
-        "top_k" => chat.top_k = Some(place.count(&value)?),
+        "top_k" => chat.top_k = Some(count(&value, place)?),
         "min_p" => chat.min_p = Some(place.number(&value)?),
         "frequency_penalty" => chat.frequency_penalty = Some(place.number(&value)?),
         "presence_penalty" => chat.presence_penalty = Some(place.number(&value)?),
         // A negative one is chosen at random, as is none.
-        "seed" => chat.seed = Some(place.integer(&value)?).filter(|seed| *seed >= 0),
+        "seed" => chat.seed = Some(place.rounded(&value)?).filter(|seed| *seed >= 0),
         "stop" => {
             chat.stop = match value {
                 Value::String(stop) => vec![stop],
-                value => place.texts(value)?,
+                value => texts(value, place)?,
             };
         }
         _ => chat.others.push((place.to_string(), value)),

@@ -110,10 +110,10 @@ pub(crate) fn write_ask(
 ) -> Result<Vec<u8>, BadRequest> {
     losses.lose_others(&ask.others)?;
     if ask.task.is_some() {
-        losses.lose_named("taskType")?;
+        losses.lose_key("taskType")?;
     }
     if ask.title.is_some() {
-        losses.lose_named("title")?;
+        losses.lose_key("title")?;
     }
     let inputs = ask.inputs.iter().map(|input| match input {
         Input::Text(text) => InputShape::Text(text),

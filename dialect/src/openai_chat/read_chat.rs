@@ -42,9 +42,9 @@ pub(crate) fn read_chat(endpoint: Endpoint, body: &[u8]) -> Result<Chat, BadRequ
             _ if value.is_null() || is_hint(&name, &value) => {}
             "max_tokens" if has_max_completion_tokens => {}
             "top_logprobs" if refuses_logprobs => {}
-            "model" => chat.model = Place::Top("model").text(value)?,
-            "stream" => chat.is_stream = Place::Top("stream").flag(&value)?,
-            "messages" => messages::read(value, Place::Top("messages"), &mut chat)?,
+            "model" => chat.model = Place::Top.field("model").text(value)?,
+            "stream" => chat.is_stream = Place::Top.field("stream").flag(&value)?,
+            "messages" => messages::read(value, Place::Top.field("messages"), &mut chat)?,
             _ => {
                 if let Some(unknown) = fields::set(&mut chat, &name, value)? {
                     chat.others.push((name, unknown));

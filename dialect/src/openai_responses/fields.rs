@@ -1,53 +1,15 @@
 //! Taking a request's JSON apart, so that whoever sent a wrong field is told its path.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
 use crate::BadRequest;
-
-/// Where a value stands in the request; written only when someone has to be told.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
-    Top,
-    Field(&'a Self, &'a str),
-    Item(&'a Self, usize),
-}
+pub(super) use crate::place::Place;
 
 /// An object whose fields are taken out one by one. A null field is an absent one.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     place: &'a Place<'a>,
     fields: Map<String, Value>,
-}
-
-impl<'a> Place<'a> {
-    pub(super) fn field(&'a self, name: &'a str) -> Self {
-        Self::Field(self, name)
-    }
-
-    pub(super) fn item(&'a self, index: usize) -> Self {
-        Self::Item(self, index)
-    }
-
-    /// `expected` ends the sentence "expected …".
-    pub(super) fn invalid(&self, expected: &str) -> BadRequest {
-        match self {
-            Self::Top => BadRequest::new(format!("Invalid request body: expected {expected}.")),
-            place => BadRequest::invalid(&place.to_string(), expected),
-        }
-    }
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Top => Ok(()),
-            Self::Field(Self::Top, name) => f.write_str(name),
-            Self::Field(parent, name) => write!(f, "{parent}.{name}"),
-            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
-        }
-    }
 }
 
 impl<'a> Fields<'a> {

@@ -1,50 +1,15 @@
 //! The fields of an object in a request, each taken once, as what it has to be.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
 use crate::BadRequest;
-
-/// Where a value stands: `messages[2].content[0]`. Written out only where something is wrong.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
-    Body,
-    Field(&'a Self, &'a str),
-    Item(&'a Self, usize),
-}
+pub(super) use crate::place::Place;
 
 /// What has not been taken yet of the object at a place. A null is an absent field.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     place: Place<'a>,
     fields: Map<String, Value>,
-}
-
-impl Place<'_> {
-    pub(super) fn field<'b>(&'b self, name: &'b str) -> Place<'b> {
-        Place::Field(self, name)
-    }
-
-    pub(super) fn item(&self, index: usize) -> Place<'_> {
-        Place::Item(self, index)
-    }
-
-    /// `expected` ends the sentence "expected …".
-    pub(super) fn invalid(&self, expected: &str) -> BadRequest {
-        BadRequest::invalid(&self.to_string(), expected)
-    }
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Body => Ok(()),
-            Self::Field(Place::Body, name) => formatter.write_str(name),
-            Self::Field(parent, name) => write!(formatter, "{parent}.{name}"),
-            Self::Item(parent, index) => write!(formatter, "{parent}[{index}]"),
-        }
-    }
 }
 
 impl<'a> Fields<'a> {

@@ -6,7 +6,7 @@ use super::fields::{Fields, Place};
 use super::{read_texts, source};
 use crate::BadRequest;
 use crate::anthropic_messages::OWN;
-use crate::canon::{Chat, Message, Part, Proof, Role, ToolCall, ToolResult, proof};
+use crate::canon::{Chat, Message, Origin, Part, Proof, Role, ToolCall, ToolResult, proof};
 
 /// Whose block it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ enum Holder {
 }
 
 pub(super) fn read(messages: Value, chat: &mut Chat) -> Result<(), BadRequest> {
-    let place = Place::Body.field("messages");
+    let place = Place::Top.field("messages");
     let Value::Array(messages) = messages else {
         return Err(place.invalid("an array of messages"));
     };
@@ -115,6 +115,7 @@ fn read_block(
             Part::Image {
                 source: source::read(source, place.field("source"), others)?,
                 detail: None,
+                origin: Origin::at(&place),
             }
         }
         ("document", _) => {
@@ -125,7 +126,11 @@ fn read_block(
             if citations.is_some_and(|citations| citations["enabled"] == false) {
                 block.forget(&["citations"]);
             }
-            Part::File { source, name }
+            Part::File {
+                source,
+                name,
+                origin: Origin::at(&place),
+            }
         }
         ("thinking", Holder::Assistant) => Part::Thinking {
             text: block.text("thinking")?,

@@ -23,14 +23,14 @@ pub(super) fn read(body: &mut Fields<'_>, chat: &mut Chat) -> Result<(), BadRequ
     };
     chat.reasoning = reasoning(thinking, effort, chat);
     if let Some(metadata) = body.take("metadata") {
-        let mut metadata = Fields::of(metadata, Place::Body.field("metadata"))?;
+        let mut metadata = Fields::of(metadata, Place::Top.field("metadata"))?;
         chat.user = metadata.optional_text("user_id")?;
     }
     Ok(())
 }
 
 fn read_tools(tools: Value, chat: &mut Chat) -> Result<(), BadRequest> {
-    let place = Place::Body.field("tools");
+    let place = Place::Top.field("tools");
     let Value::Array(tools) = tools else {
         return Err(place.invalid("an array of tools"));
     };
@@ -56,7 +56,7 @@ fn read_tools(tools: Value, chat: &mut Chat) -> Result<(), BadRequest> {
 }
 
 fn read_tool_choice(choice: Value, chat: &mut Chat) -> Result<(), BadRequest> {
-    let mut choice = Fields::of(choice, Place::Body.field("tool_choice"))?;
+    let mut choice = Fields::of(choice, Place::Top.field("tool_choice"))?;
     chat.tool_choice = Some(match &*choice.text("type")? {
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
@@ -73,7 +73,7 @@ fn read_tool_choice(choice: Value, chat: &mut Chat) -> Result<(), BadRequest> {
 
 /// `None` for a type of thinking that nobody else has.
 fn read_thinking(thinking: Value, chat: &mut Chat) -> Result<Option<Reasoning>, BadRequest> {
-    let place = Place::Body.field("thinking");
+    let place = Place::Top.field("thinking");
     let is_known = matches!(
         word(&thinking, "type"),
         None | Some("enabled" | "adaptive" | "disabled")
@@ -111,7 +111,7 @@ fn read_thinking(thinking: Value, chat: &mut Chat) -> Result<Option<Reasoning>, 
 }
 
 fn read_output_config(config: Value, chat: &mut Chat) -> Result<Option<Effort>, BadRequest> {
-    let place = Place::Body.field("output_config");
+    let place = Place::Top.field("output_config");
     let mut config = Fields::of(config, place)?;
     let effort = match config.optional_text("effort")? {
         None => None,
@@ -149,7 +149,7 @@ fn reasoning(
     };
     let thinking = thinking.unwrap_or_default();
     if thinking.effort == Some(Effort::None) {
-        let place = Place::Body
+        let place = Place::Top
             .field("output_config")
             .field("effort")
             .to_string();

@@ -24,7 +24,7 @@ pub(super) fn read(
         },
         "text" => Source::Data {
             media_type: source.text("media_type")?,
-            base64: base64::encode(&source.text("data")?),
+            base64: base64::encode(source.text("data")?.as_bytes()),
         },
         "url" => Source::Url(source.text("url")?),
         "file" => Source::FileId(source.text("file_id")?),

@@ -1,7 +1,6 @@
 //! Parts → content blocks.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -10,13 +9,6 @@ use serde_json::value::RawValue;
 use crate::anthropic_messages::{OWN, PLAIN_TEXT};
 use crate::canon::{Losses, Part, Role, Source, ToolCall, ToolResult};
 use crate::{BadRequest, base64};
-
-/// Which part of which message is meant; [`fmt::Display`] tells it as clients know it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) message: usize,
-    pub(super) part: usize,
-}
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -70,13 +62,6 @@ pub(super) enum BlockSource<'a> {
     },
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { message, part } = self;
-        write!(formatter, "messages[{message}].content[{part}]")
-    }
-}
-
 impl<'a> Block<'a> {
     pub(super) fn text(text: Cow<'a, str>) -> Self {
         Self::Text { text }
@@ -87,7 +72,6 @@ impl<'a> Block<'a> {
     pub(super) fn of(
         part: &'a Part,
         role: Role,
-        place: Place,
         losses: &Losses,
     ) -> Result<Option<Self>, BadRequest> {
         let block = match part {
@@ -103,16 +87,20 @@ impl<'a> Block<'a> {
             Part::RedactedThinking(sealed) => {
                 sealed.of(OWN).map(|data| Self::RedactedThinking { data })
             }
-            Part::ToolCall(call) => Some(Self::of_call(call, place)?),
-            Part::ToolResult(result) => Some(Self::of_result(result, place, losses)?),
-            Part::Image { source, detail } if role != Role::Assistant => {
+            Part::ToolCall(call) => Some(Self::of_call(call, losses)?),
+            Part::ToolResult(result) => Some(Self::of_result(result, losses)?),
+            Part::Image {
+                source,
+                detail,
+                origin,
+            } if role != Role::Assistant => {
                 // Images are always seen whole: only the cheap look is something that cannot be had.
                 if detail.as_deref() == Some("low") {
-                    losses.lose_named(&format!("{place}.image_url.detail"))?;
+                    losses.lose_detail(origin)?;
                 }
                 BlockSource::of_image(source).map(|source| Self::Image { source })
             }
-            Part::File { source, name } if role != Role::Assistant => {
+            Part::File { source, name, .. } if role != Role::Assistant => {
                 let title = name.as_deref();
                 BlockSource::of_document(source).map(|source| Self::Document { source, title })
             }
@@ -123,7 +111,7 @@ impl<'a> Block<'a> {
             Part::Image { .. } | Part::File { .. } | Part::Audio { .. }
         );
         if block.is_none() && is_file {
-            losses.lose_named(&place.to_string())?;
+            losses.lose_part(part)?;
         }
         Ok(block)
     }
@@ -141,7 +129,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn of_call(call: &'a ToolCall, place: Place) -> Result<Self, BadRequest> {
+    fn of_call(call: &'a ToolCall, losses: &Losses) -> Result<Self, BadRequest> {
         let arguments = match call.arguments.trim() {
             "" => "{}",
             arguments => arguments,
@@ -152,26 +140,14 @@ impl<'a> Block<'a> {
                 name: &call.name,
                 input,
             }),
-            _ => {
-                let message = place.message;
-                let field = format!("messages[{message}].tool_calls");
-                let expected = format!(
-                    "arguments of `{}` that are a JSON object, as the upstream demands",
-                    call.name
-                );
-                Err(BadRequest::invalid(&field, &expected))
-            }
+            _ => Err(losses.no_object(call)),
         }
     }
 
-    fn of_result(
-        result: &'a ToolResult,
-        place: Place,
-        losses: &Losses,
-    ) -> Result<Self, BadRequest> {
+    fn of_result(result: &'a ToolResult, losses: &Losses) -> Result<Self, BadRequest> {
         let mut content = Vec::with_capacity(result.parts.len());
         for part in &result.parts {
-            content.extend(Self::of(part, Role::Tool, place, losses)?);
+            content.extend(Self::of(part, Role::Tool, losses)?);
         }
         Ok(Self::ToolResult {
             tool_use_id: call_id(&result.call_id),
@@ -198,7 +174,7 @@ impl<'a> BlockSource<'a> {
     fn of_document(source: &'a Source) -> Option<Self> {
         match source {
             Source::Data { media_type, base64 } if media_type == PLAIN_TEXT => {
-                let data = base64::decode(base64)?;
+                let data = String::from_utf8(base64::decode(base64)?).ok()?;
                 Some(Self::Text { media_type, data })
             }
             Source::Data { media_type, .. } if media_type != "application/pdf" => None,

@@ -4,8 +4,9 @@ use shared::config::{Dialect, Manners};
 use super::*;
 use crate::Endpoint;
 use crate::anthropic_messages::read_chat;
-use crate::canon::Proof;
-use crate::canon::{LogprobsAsked, Message, Part, Reasoning, Role, Source, ToolCall, ToolResult};
+use crate::canon::{
+    LogprobsAsked, Message, Origin, Part, Proof, Reasoning, Role, Source, ToolCall, ToolResult,
+};
 
 fn write_with(chat: &Chat, drop_unsupported: bool) -> Result<Value, BadRequest> {
     let target = Target {
@@ -172,7 +173,7 @@ fn a_chat_of_nothing_but_system_messages_is_the_users_turn() {
 fn an_assistant_cannot_begin() {
     let body = check_lost(
         &chat(vec![says(Role::Assistant, "a"), says(Role::User, "b")]),
-        "messages[0]",
+        "messages",
     );
 
     assert_eq!(
@@ -247,7 +248,7 @@ fn arguments_that_are_no_object_are_refused() {
 
         let refused = write_with(&chat, true).unwrap_err();
 
-        assert_eq!(refused.param.as_deref(), Some("messages[1].tool_calls"));
+        assert_eq!(refused.param.as_deref(), Some("messages"));
     }
 }
 
@@ -273,10 +274,12 @@ fn images_and_documents_are_told_by_their_source() {
     let image = |source: Source| Part::Image {
         source,
         detail: Some("high".to_owned()),
+        origin: Origin::default(),
     };
     let file = |source: Source| Part::File {
         source,
         name: Some("n".to_owned()),
+        origin: Origin::default(),
     };
 
     let body = write(&chat(vec![Message::new(
@@ -300,7 +303,12 @@ fn images_and_documents_are_told_by_their_source() {
 
 #[test]
 fn parts_without_a_block_are_lost_by_name() {
-    let file = |source: Source| Part::File { source, name: None };
+    let at = "messages[0].content[1]";
+    let file = |source: Source| Part::File {
+        source,
+        name: None,
+        origin: Origin::at(at),
+    };
     let csv = Source::Data {
         media_type: "text/csv".to_owned(),
         base64: String::new(),
@@ -311,11 +319,12 @@ fn parts_without_a_block_are_lost_by_name() {
         Part::Audio {
             data: String::new(),
             media_type: "audio/wav".to_owned(),
+            origin: Origin::at(at),
         },
     ] {
         let message = Message::new(Role::User, vec![text("a"), part]);
 
-        let body = check_lost(&chat(vec![message]), "messages[0].content[1]");
+        let body = check_lost(&chat(vec![message]), at);
 
         assert_eq!(body["messages"][0]["content"], texts(&["a"]));
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::block::{Block, Place};
+use super::block::Block;
 use crate::BadRequest;
 use crate::canon::{Losses, Message, Part, Role, Unsupported};
 
@@ -38,13 +38,13 @@ impl<'a> Conversation<'a> {
         let mut turns = Vec::new();
         for (index, message) in messages.iter().enumerate() {
             if message.name.is_some() {
-                losses.lose_named(&format!("messages[{index}].name"))?;
+                losses.lose_name(index)?;
             }
             if !is_system(message) {
-                push_message(index, message, &mut turns, losses)?;
+                push_message(message, &mut turns, losses)?;
                 continue;
             }
-            let texts = system_texts(index, message, losses)?;
+            let texts = system_texts(message, losses)?;
             if index < n_leading {
                 leading.extend(texts);
             } else if !texts.is_empty() {
@@ -81,7 +81,6 @@ impl Turn<'_> {
 }
 
 fn push_message<'a>(
-    index: usize,
     message: &'a Message,
     turns: &mut Vec<Turn<'a>>,
     losses: &Losses,
@@ -91,16 +90,12 @@ fn push_message<'a>(
         Role::User | Role::Tool | Role::System => Speaker::User,
     };
     if speaker == Speaker::Assistant && turns.is_empty() {
-        losses.lose_named(&format!("messages[{index}]"))?;
+        losses.lose_first_answer()?;
         return Ok(());
     }
     let mut blocks = Vec::with_capacity(message.parts.len());
-    for (part_index, part) in message.parts.iter().enumerate() {
-        let place = Place {
-            message: index,
-            part: part_index,
-        };
-        blocks.extend(Block::of(part, message.role, place, losses)?);
+    for part in &message.parts {
+        blocks.extend(Block::of(part, message.role, losses)?);
     }
     push(turns, speaker, blocks);
     Ok(())
@@ -114,23 +109,13 @@ fn push<'a>(turns: &mut Vec<Turn<'a>>, role: Speaker, content: Vec<Block<'a>>) {
     }
 }
 
-fn system_texts<'a>(
-    index: usize,
-    message: &'a Message,
-    losses: &Losses,
-) -> Result<Vec<&'a str>, Unsupported> {
+fn system_texts<'a>(message: &'a Message, losses: &Losses) -> Result<Vec<&'a str>, Unsupported> {
     let mut texts = Vec::with_capacity(message.parts.len());
-    for (part_index, part) in message.parts.iter().enumerate() {
+    for part in &message.parts {
         match part {
             Part::Text(text) if text.trim().is_empty() => {}
             Part::Text(text) => texts.push(&**text),
-            _ => {
-                let place = Place {
-                    message: index,
-                    part: part_index,
-                };
-                losses.lose_named(&place.to_string())?;
-            }
+            _ => losses.lose_part(part)?,
         }
     }
     Ok(texts)

@@ -27,7 +27,7 @@ fn marked(body: &str) -> String {
         .replace("<none>", proof::MARK);
     for by in Dialect::ALL {
         let proof = Proof::new(by, "AQ==".to_owned()).unwrap();
-        let in_base64 = crate::base64::encode(&format!("sluiced_{}_AQ==", by.name()));
+        let in_base64 = crate::base64::encode(format!("sluiced_{}_AQ==", by.name()).as_bytes());
         body = body
             .replace(
                 &format!("<{}>", by.name()),

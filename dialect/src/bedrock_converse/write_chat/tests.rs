@@ -2,8 +2,9 @@ use serde_json::{Map, Value, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
-use crate::canon::Proof;
-use crate::canon::{Message, Part, Role, Source, Tool, ToolCall, ToolChoice, ToolResult};
+use crate::canon::{
+    Message, Origin, Part, Proof, Role, Source, Tool, ToolCall, ToolChoice, ToolResult,
+};
 
 fn write_with(chat: &Chat, is_dropping: bool) -> Result<Value, BadRequest> {
     let target = Target {
@@ -188,12 +189,12 @@ fn all_results_of_a_turn_go_first_in_one_message() {
 }
 
 #[test]
-fn arguments_that_are_no_object_are_refused_by_name() {
+fn arguments_that_are_no_object_are_refused() {
     for arguments in ["[1]", "{", "{} {}", "null", "find it"] {
         let mut chat = with_call();
         chat.messages[1].parts = vec![text("So:"), call("a", arguments)];
 
-        check_refused(&chat, "messages[1].content[1]");
+        check_refused(&chat, "messages");
     }
 }
 
@@ -236,18 +237,22 @@ fn media_go_as_bytes_with_the_name_of_their_format() {
             Part::Image {
                 source: data("image/jpeg"),
                 detail: Some("high".to_owned()),
+                origin: Origin::default(),
             },
             Part::File {
                 source: data("application/pdf"),
                 name: Some("a_b.pdf".to_owned()),
+                origin: Origin::default(),
             },
             Part::File {
                 source: data("video/mp4"),
                 name: None,
+                origin: Origin::default(),
             },
             Part::Audio {
                 data: "BBBB".to_owned(),
                 media_type: "audio/wav".to_owned(),
+                origin: Origin::default(),
             },
         ],
     )]));
@@ -268,6 +273,7 @@ fn media_that_bedrock_does_not_take_are_lost_by_name() {
     let image = |source| Part::Image {
         source,
         detail: None,
+        origin: Origin::at("messages[0].content[1]"),
     };
     for part in [
         image(Source::Url("https://example.com/a.png".to_owned())),

@@ -58,7 +58,7 @@ pub(super) enum Reasoning<'a> {
     RedactedContent(&'a str),
 }
 
-/// Writes blocks, and knows where it stands, to name what it meets.
+/// Writes blocks.
 struct BlockWriter<'l> {
     losses: &'l Losses,
     documents: media::DocumentNames,
@@ -81,7 +81,7 @@ impl<'a> Turns<'a> {
             documents: media::DocumentNames::default(),
         };
         for (index, message) in chat.messages.iter().enumerate() {
-            turns.add(&format!("messages[{index}]"), message, &mut writer)?;
+            turns.add(index, message, &mut writer)?;
         }
         for turn in &mut turns.messages {
             // Results answer the turn before, and models refuse them behind anything else.
@@ -99,26 +99,25 @@ impl<'a> Turns<'a> {
 
     fn add(
         &mut self,
-        path: &str,
+        index: usize,
         message: &'a Message,
         writer: &mut BlockWriter<'_>,
     ) -> Result<(), BadRequest> {
         if message.name.is_some() {
-            writer.losses.lose_named(&format!("{path}.name"))?;
+            writer.losses.lose_name(index)?;
         }
-        let blocks = writer.blocks(&format!("{path}.content"), &message.parts)?;
-        let role = match message.role {
-            Role::System if self.messages.is_empty() => {
-                for (index, block) in blocks.into_iter().enumerate() {
-                    match block {
-                        Block::Text(_) => self.system.push(block),
-                        _ => writer
-                            .losses
-                            .lose_named(&format!("{path}.content[{index}]"))?,
-                    }
+        if message.role == Role::System && self.messages.is_empty() {
+            for part in &message.parts {
+                match writer.block(part)? {
+                    Some(block @ Block::Text(_)) => self.system.push(block),
+                    Some(_) => writer.losses.lose_part(part)?,
+                    None => {}
                 }
-                return Ok(());
             }
+            return Ok(());
+        }
+        let blocks = writer.blocks(&message.parts)?;
+        let role = match message.role {
             Role::System | Role::User | Role::Tool => Speaker::User,
             Role::Assistant => Speaker::Assistant,
         };
@@ -136,33 +135,35 @@ impl<'a> Turns<'a> {
 }
 
 impl BlockWriter<'_> {
-    fn blocks<'a>(&mut self, path: &str, parts: &'a [Part]) -> Result<Vec<Block<'a>>, BadRequest> {
+    fn blocks<'a>(&mut self, parts: &'a [Part]) -> Result<Vec<Block<'a>>, BadRequest> {
         let mut blocks = Vec::with_capacity(parts.len());
-        for (index, part) in parts.iter().enumerate() {
-            blocks.extend(self.block(|| format!("{path}[{index}]"), part)?);
+        for part in parts {
+            blocks.extend(self.block(part)?);
         }
         Ok(blocks)
     }
 
-    fn block<'a>(
-        &mut self,
-        path: impl Fn() -> String,
-        part: &'a Part,
-    ) -> Result<Option<Block<'a>>, BadRequest> {
+    fn block<'a>(&mut self, part: &'a Part) -> Result<Option<Block<'a>>, BadRequest> {
         let block = match part {
             // Empty texts are refused.
             Part::Text(text) | Part::Refusal(text) => {
                 return Ok((!text.is_empty()).then_some(Block::Text(text)));
             }
-            Part::Image { source, detail } => {
+            Part::Image {
+                source,
+                detail,
+                origin,
+            } => {
                 // Images are always looked at as a whole.
                 if detail.as_deref() == Some("low") {
-                    self.losses.lose_named(&format!("{}.detail", path()))?;
+                    self.losses.lose_detail(origin)?;
                 }
                 media::image(source).map(Block::Image)
             }
-            Part::Audio { data, media_type } => media::audio(data, media_type).map(Block::Audio),
-            Part::File { source, name } => match media::video(source) {
+            Part::Audio {
+                data, media_type, ..
+            } => media::audio(data, media_type).map(Block::Audio),
+            Part::File { source, name, .. } => match media::video(source) {
                 Some(video) => Some(Block::Video(video)),
                 None => {
                     let document = media::document(source, name.as_deref(), &mut self.documents);
@@ -182,20 +183,16 @@ impl BlockWriter<'_> {
                     data.map(|data| Block::ReasoningContent(Reasoning::RedactedContent(data)))
                 );
             }
-            Part::ToolCall(call) => Some(tool_use(call, &path)?),
-            Part::ToolResult(result) => Some(self.tool_result(result, &path())?),
+            Part::ToolCall(call) => Some(tool_use(call, self.losses)?),
+            Part::ToolResult(result) => Some(self.tool_result(result)?),
         };
         if block.is_none() {
-            self.losses.lose_named(&path())?;
+            self.losses.lose_part(part)?;
         }
         Ok(block)
     }
 
-    fn tool_result<'a>(
-        &mut self,
-        result: &'a ToolResult,
-        path: &str,
-    ) -> Result<Block<'a>, BadRequest> {
+    fn tool_result<'a>(&mut self, result: &'a ToolResult) -> Result<Block<'a>, BadRequest> {
         let ToolResult {
             call_id,
             // The id tells which call it answers.
@@ -205,13 +202,13 @@ impl BlockWriter<'_> {
         } = result;
         Ok(Block::ToolResult {
             tool_use_id: call_id,
-            content: self.blocks(&format!("{path}.content"), parts)?,
+            content: self.blocks(parts)?,
             status: is_error.then_some("error"),
         })
     }
 }
 
-fn tool_use(call: &ToolCall, path: impl Fn() -> String) -> Result<Block<'_>, BadRequest> {
+fn tool_use<'a>(call: &'a ToolCall, losses: &Losses) -> Result<Block<'a>, BadRequest> {
     let ToolCall {
         id,
         name,
@@ -233,9 +230,6 @@ fn tool_use(call: &ToolCall, path: impl Fn() -> String) -> Result<Block<'_>, Bad
             name,
             input,
         }),
-        None => Err(BadRequest::invalid(
-            &path(),
-            "a tool call whose arguments are a JSON object",
-        )),
+        None => Err(losses.no_object(call)),
     }
 }

@@ -86,8 +86,8 @@ impl Settings {
         others: &mut Others,
     ) -> Result<(), BadRequest> {
         match &*camel(name) {
-            "taskType" => self.task = Some(place::text(value, at)?),
-            "title" => self.title = Some(place::text(value, at)?),
+            "taskType" => self.task = Some(at.text(value)?),
+            "title" => self.title = Some(at.text(value)?),
             "outputDimensionality" => self.dimensions = Some(place::count(&value, at)?),
             _ => others.push((at.to_string(), value)),
         }
@@ -122,7 +122,7 @@ fn read_content(value: Value, at: Place<'_>, others: &mut Others) -> Result<Stri
                     for (name, value) in place::fields(part, at)? {
                         let at = at.field(&name);
                         match name.as_str() {
-                            "text" => texts.push(place::text(value, at)?),
+                            "text" => texts.push(at.text(value)?),
                             _ => others.push((at.to_string(), value)),
                         }
                     }

@@ -15,25 +15,25 @@ pub(super) fn read_config(value: Value, at: Place<'_>, chat: &mut Chat) -> Resul
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "temperature" => chat.temperature = Some(place::number(&value, at)?),
-            "topP" => chat.top_p = Some(place::number(&value, at)?),
+            "temperature" => chat.temperature = Some(at.number(&value)?),
+            "topP" => chat.top_p = Some(at.number(&value)?),
             "topK" => chat.top_k = Some(place::count(&value, at)?),
             "candidateCount" => chat.n = Some(place::count(&value, at)?),
             "maxOutputTokens" => chat.max_tokens = Some(place::count(&value, at)?),
             "stopSequences" => chat.stop = place::texts(value, at)?,
-            "presencePenalty" => chat.presence_penalty = Some(place::number(&value, at)?),
-            "frequencyPenalty" => chat.frequency_penalty = Some(place::number(&value, at)?),
-            "seed" => chat.seed = Some(place::integer(&value, at)?),
-            "responseMimeType" => match place::text(value, at)?.as_str() {
+            "presencePenalty" => chat.presence_penalty = Some(at.number(&value)?),
+            "frequencyPenalty" => chat.frequency_penalty = Some(at.number(&value)?),
+            "seed" => chat.seed = Some(at.rounded(&value)?),
+            "responseMimeType" => match at.text(value)?.as_str() {
                 "text/plain" | "" => {}
                 "application/json" => is_json = true,
                 other => chat.others.push((at.to_string(), Value::from(other))),
             },
             "responseSchema" => {
-                schema = Some(schema::of_openapi(Value::Object(place::object(value, at)?)));
+                schema = Some(schema::of_openapi(Value::Object(at.object(value)?)));
             }
             "responseJsonSchema" => schema = Some(value),
-            "responseLogprobs" => wants_logprobs = place::flag(&value, at)?,
+            "responseLogprobs" => wants_logprobs = at.flag(&value)?,
             "logprobs" => n_alternatives = Some(place::count(&value, at)?),
             "thinkingConfig" => chat.reasoning = read_thinking(value, at, chat)?,
             "responseModalities" if is_text_alone(&value) => {}
@@ -72,19 +72,19 @@ fn read_thinking(
         let at = at.field(&name);
         match &*camel(&name) {
             "includeThoughts" => {
-                let is_shown = place::flag(&value, at)?;
+                let is_shown = at.flag(&value)?;
                 reasoning.get_or_insert_with(Reasoning::default).is_shown = Some(is_shown);
             }
             "thinkingBudget" => {
                 // -1 lets the model decide: that it may think is all it says.
-                let budget = match place::integer(&value, at)? {
+                let budget = match at.rounded(&value)? {
                     -1 => None,
                     _ => Some(place::count(&value, at)?),
                 };
                 reasoning.get_or_insert_with(Reasoning::default).budget = budget;
             }
             "thinkingLevel" => {
-                let level = place::text(value, at)?.to_ascii_lowercase();
+                let level = at.text(value)?.to_ascii_lowercase();
                 if level == "thinking_level_unspecified" {
                     continue;
                 }

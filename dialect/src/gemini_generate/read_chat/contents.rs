@@ -48,7 +48,7 @@ pub(super) fn read_content(
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "role" => content.is_models = is_models(&place::text(value, at)?, at)?,
+            "role" => content.is_models = is_models(&at.text(value)?, at)?,
             "parts" => {
                 for (index, part) in (0..).zip(place::list(value, at)?) {
                     let part = read_part(part, at.item(index), others)?;
@@ -121,6 +121,8 @@ impl Conversation {
                         .field("parts")
                         .invalid("a `functionCall` only where the role is `model`"));
                 }
+                // Thoughts are the model's; from anybody else they tell nothing.
+                Part::Thinking { .. } => {}
                 part => rest.push(part),
             }
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::super::OWN;
 use super::super::place::{self, Others, Place, camel, standard_base64};
 use crate::BadRequest;
-use crate::canon::{Part, Proof, Source, ToolCall, ToolResult};
+use crate::canon::{Origin, Part, Proof, Source, ToolCall, ToolResult};
 
 /// Reads one part; `None` for one that the canonical form has no place for, which is in `others` then.
 ///
@@ -23,15 +23,15 @@ pub(super) fn read_part(
         let at_field = at.field(&name);
         let data = match &*camel(&name) {
             "thought" => {
-                is_thought = place::flag(&value, at_field)?;
+                is_thought = at_field.flag(&value)?;
                 continue;
             }
             "thoughtSignature" => {
-                let text = standard_base64(place::text(value, at_field)?);
+                let text = standard_base64(at_field.text(value)?);
                 signature = Proof::read_base64(text, OWN);
                 continue;
             }
-            "text" => Some(Part::Text(place::text(value, at_field)?)),
+            "text" => Some(Part::Text(at_field.text(value)?)),
             "inlineData" => read_inline_data(value, at_field, others)?,
             "fileData" => read_file_data(value, at_field, others)?,
             "functionCall" => Some(Part::ToolCall(read_call(value, at_field, others)?)),
@@ -77,9 +77,9 @@ fn read_media(
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "mimeType" => media.media_type = place::text(value, at)?,
-            "displayName" => media.name = Some(place::text(value, at)?),
-            camel if camel == data_name => media.data = Some(place::text(value, at)?),
+            "mimeType" => media.media_type = at.text(value)?,
+            "displayName" => media.name = Some(at.text(value)?),
+            camel if camel == data_name => media.data = Some(at.text(value)?),
             _ => others.push((at.to_string(), value)),
         }
     }
@@ -104,11 +104,13 @@ fn read_inline_data(
         Kind::Audio => Some(Part::Audio {
             data: base64,
             media_type,
+            origin: Origin::at(&at),
         }),
-        Kind::Image => Some(image(Source::Data { media_type, base64 })),
+        Kind::Image => Some(image(Source::Data { media_type, base64 }, at)),
         Kind::Document => Some(Part::File {
             source: Source::Data { media_type, base64 },
             name,
+            origin: Origin::at(&at),
         }),
         Kind::Other => {
             others.push((at.to_string(), Value::from(media_type)));
@@ -138,8 +140,12 @@ fn read_file_data(
         false => Source::of_url(&uri),
     };
     Ok(match kind {
-        Kind::Image => Some(image(source)),
-        Kind::Document => Some(Part::File { source, name }),
+        Kind::Image => Some(image(source, at)),
+        Kind::Document => Some(Part::File {
+            source,
+            name,
+            origin: Origin::at(&at),
+        }),
         Kind::Audio | Kind::Other => {
             others.push((at.to_string(), Value::from(media_type)));
             None
@@ -147,10 +153,11 @@ fn read_file_data(
     })
 }
 
-fn image(source: Source) -> Part {
+fn image(source: Source, at: Place<'_>) -> Part {
     Part::Image {
         source,
         detail: None,
+        origin: Origin::at(&at),
     }
 }
 
@@ -198,9 +205,9 @@ fn read_call(value: Value, at: Place<'_>, others: &mut Others) -> Result<ToolCal
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "id" => call.id = place::text(value, at)?,
-            "name" => call.name = place::text(value, at)?,
-            "args" => call.arguments = Value::Object(place::object(value, at)?).to_string(),
+            "id" => call.id = at.text(value)?,
+            "name" => call.name = at.text(value)?,
+            "args" => call.arguments = Value::Object(at.object(value)?).to_string(),
             _ => others.push((at.to_string(), value)),
         }
     }
@@ -218,12 +225,17 @@ fn read_result(value: Value, at: Place<'_>, others: &mut Others) -> Result<ToolR
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "id" => call_id = place::text(value, at)?,
-            "name" => tool = Some(place::text(value, at)?),
-            "response" => response = Some(place::object(value, at)?),
+            "id" => call_id = at.text(value)?,
+            "name" => tool = Some(at.text(value)?),
+            "response" => response = Some(at.object(value)?),
             "parts" => {
                 for (index, part) in (0..).zip(place::list(value, at)?) {
-                    media.extend(read_part(part, at.item(index), others)?);
+                    let at = at.item(index);
+                    media.extend(
+                        read_part(part, at, others)?
+                            .map(|part| result_part(part, at))
+                            .transpose()?,
+                    );
                 }
             }
             "willContinue" if value == Value::Bool(false) => {}
@@ -242,6 +254,16 @@ fn read_result(value: Value, at: Place<'_>, others: &mut Others) -> Result<ToolR
         parts,
         is_error,
     })
+}
+
+/// A part that a result may have beside its text.
+fn result_part(part: Part, at: Place<'_>) -> Result<Part, BadRequest> {
+    match part {
+        Part::ToolCall(_) | Part::ToolResult(_) | Part::Thinking { .. } => {
+            Err(at.invalid("`inlineData` or `fileData`"))
+        }
+        part => Ok(part),
+    }
 }
 
 /// The text in a `response`, and whether it tells of an error.

@@ -36,10 +36,10 @@ fn read_declaration(value: Value, at: Place<'_>, others: &mut Others) -> Result<
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "name" => tool.name = place::text(value, at)?,
-            "description" => tool.description = Some(place::text(value, at)?),
+            "name" => tool.name = at.text(value)?,
+            "description" => tool.description = Some(at.text(value)?),
             "parameters" => {
-                let parameters = Value::Object(place::object(value, at)?);
+                let parameters = Value::Object(at.object(value)?);
                 tool.parameters = Some(schema::of_openapi(parameters));
             }
             "parametersJsonSchema" => tool.parameters = Some(value),
@@ -83,7 +83,7 @@ fn read_choice(
     for (name, value) in place::fields(value, at)? {
         let at = at.field(&name);
         match &*camel(&name) {
-            "mode" => mode = place::text(value, at)?.to_ascii_uppercase(),
+            "mode" => mode = at.text(value)?.to_ascii_uppercase(),
             "allowedFunctionNames" => names = place::texts(value, at)?,
             "streamFunctionCallArguments" if value == Value::Bool(false) => {}
             _ => others.push((at.to_string(), value)),

@@ -29,10 +29,10 @@ pub(super) fn system_instruction<'a>(
             continue;
         }
         lose_name(index, message, losses)?;
-        for (place, part) in (0..).zip(&message.parts) {
+        for part in &message.parts {
             match part {
                 Part::Text(text) => parts.push(WrittenPart::text(text)),
-                _ => losses.lose_named(&format!("messages[{index}].content[{place}]"))?,
+                _ => losses.lose_part(part)?,
             }
         }
     }
@@ -55,7 +55,7 @@ pub(super) fn contents<'a>(
             Role::Assistant => "model",
         };
         lose_name(index, message, losses)?;
-        let mut parts = parts(index, message, chat, losses)?;
+        let mut parts = parts(message, chat, losses)?;
         match contents.last_mut() {
             Some(content) if content.role == role => content.parts.append(&mut parts),
             _ if parts.is_empty() => {}
@@ -89,25 +89,22 @@ fn numbered(chat: &Chat) -> impl Iterator<Item = (usize, &Message)> {
 
 fn lose_name(index: usize, message: &Message, losses: &Losses) -> Result<(), BadRequest> {
     match message.name {
-        Some(_) => Ok(losses.lose_named(&format!("messages[{index}].name"))?),
+        Some(_) => Ok(losses.lose_name(index)?),
         None => Ok(()),
     }
 }
 
 fn parts<'a>(
-    index: usize,
     message: &'a Message,
     chat: &'a Chat,
     losses: &Losses,
 ) -> Result<Vec<WrittenPart<'a>>, BadRequest> {
     let mut parts = Vec::new();
-    let mut n_calls = 0;
     // An empty text beside calls is how OpenAI's clients say that there is none.
     let is_padding = |text: &str| {
         text.is_empty() && (message.role == Role::Assistant || message.parts.len() > 1)
     };
-    for (place, part) in (0..).zip(&message.parts) {
-        let name = || format!("messages[{index}].content[{place}]");
+    for part in &message.parts {
         match part {
             Part::Text(text) | Part::Refusal(text) if is_padding(text) => {}
             Part::Text(text) | Part::Refusal(text) => parts.push(WrittenPart::text(text)),
@@ -121,16 +118,11 @@ fn parts<'a>(
             Part::RedactedThinking(_) => {}
             Part::ToolCall(call) => {
                 let signature = call.signature.as_ref().and_then(own);
-                let Some(part) = WrittenPart::call(call, signature) else {
-                    let place =
-                        format!("messages[{index}].tool_calls[{n_calls}].function.arguments");
-                    return Err(BadRequest::invalid(&place, "the text of a JSON object"));
-                };
-                n_calls += 1;
-                parts.push(part);
+                let part = WrittenPart::call(call, signature);
+                parts.push(part.ok_or_else(|| losses.no_object(call))?);
             }
-            Part::ToolResult(result) => parts.push(response(index, result, chat, losses)?),
-            media => parts.extend(written_media(media, &name, losses)?),
+            Part::ToolResult(result) => parts.push(response(result, chat, losses)?),
+            media => parts.extend(written_media(media, losses)?),
         }
     }
     Ok(parts)
@@ -139,14 +131,19 @@ fn parts<'a>(
 /// `None` for what was lost, and for what is no medium.
 fn written_media<'a>(
     part: &'a Part,
-    name: &dyn Fn() -> String,
     losses: &Losses,
 ) -> Result<Option<WrittenPart<'a>>, BadRequest> {
     let source = match part {
-        Part::Audio { data, media_type } => return Ok(Some(WrittenPart::inline(media_type, data))),
-        Part::Image { source, detail } => {
+        Part::Audio {
+            data, media_type, ..
+        } => return Ok(Some(WrittenPart::inline(media_type, data))),
+        Part::Image {
+            source,
+            detail,
+            origin,
+        } => {
             if detail.as_ref().is_some_and(|detail| detail != "auto") {
-                losses.lose_named(&format!("{}.image_url.detail", name()))?;
+                losses.lose_detail(origin)?;
             }
             source
         }
@@ -159,14 +156,13 @@ fn written_media<'a>(
         Source::Url(url) => Ok(Some(WrittenPart::file(url))),
         Source::FileId(uri) if is_googles(uri) => Ok(Some(WrittenPart::file(uri))),
         Source::FileId(_) => {
-            losses.lose_named(&name())?;
+            losses.lose_part(part)?;
             Ok(None)
         }
     }
 }
 
 fn response<'a>(
-    index: usize,
     result: &'a ToolResult,
     chat: &'a Chat,
     losses: &Losses,
@@ -176,21 +172,14 @@ fn response<'a>(
         .as_deref()
         .or_else(|| chat.tool_name(&result.call_id));
     let Some(name) = name else {
-        let place = format!("messages[{index}].tool_call_id");
-        return Err(BadRequest::invalid(
-            &place,
-            "the id of a tool call in a message before",
-        ));
+        return Err(losses.no_call(result));
     };
     let mut texts = Vec::new();
     let mut media = Vec::new();
-    for (place, part) in (0..).zip(&result.parts) {
+    for part in &result.parts {
         match part {
             Part::Text(text) => texts.push(text.as_str()),
-            part => {
-                let name = || format!("messages[{index}].content[{place}]");
-                media.extend(written_media(part, &name, losses)?);
-            }
+            part => media.extend(written_media(part, losses)?),
         }
     }
     Ok(WrittenPart::response(FunctionResponse {
@@ -219,7 +208,7 @@ mod tests {
     use shared::config::Dialect;
 
     use super::*;
-    use crate::canon::ToolCall;
+    use crate::canon::{Origin, ToolCall};
 
     fn written(messages: Vec<Message>) -> Result<String, BadRequest> {
         let losses = Losses::new(Dialect::OpenaiChat, Dialect::GeminiGenerate, false);
@@ -336,15 +325,14 @@ mod tests {
     fn a_result_of_no_call_is_refused() {
         let refused = written(vec![call("{}"), result("call_2", "x")]).unwrap_err();
 
-        assert_eq!(refused.param.as_deref(), Some("messages[1].tool_call_id"));
+        assert_eq!(refused.param.as_deref(), Some("messages"));
     }
 
     #[test]
-    fn arguments_that_are_no_object_are_refused_by_name() {
+    fn arguments_that_are_no_object_are_refused() {
         let refused = written(vec![said(Role::User, "Hi"), call("[1]")]).unwrap_err();
 
-        let param = refused.param.as_deref();
-        assert_eq!(param, Some("messages[1].tool_calls[0].function.arguments"));
+        assert_eq!(refused.param.as_deref(), Some("messages"));
     }
 
     #[test]
@@ -365,7 +353,12 @@ mod tests {
     fn only_googles_own_files_can_be_named() {
         let file = |id: &str| {
             let source = Source::FileId(id.to_owned());
-            Message::new(Role::User, vec![Part::File { source, name: None }])
+            let file = Part::File {
+                source,
+                name: None,
+                origin: Origin::at("messages[0].content[0]"),
+            };
+            Message::new(Role::User, vec![file])
         };
 
         let refused = written(vec![file("file-123")]).unwrap_err();

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::place::Place;
+use super::place::{Place, texts};
 use super::set_fields;
 use crate::BadRequest;
-use crate::canon::{Message, Part, Proof, Role, Source, ToolCall, ToolResult, proof};
+use crate::canon::{Message, Origin, Part, Proof, Role, Source, ToolCall, ToolResult, proof};
 
 /// Reads all messages; fields that nobody knows go to `others`.
 pub(super) fn read_messages(
@@ -25,12 +25,14 @@ pub(super) fn read_messages(
 }
 
 pub(super) fn read_images(value: Value, place: Place<'_>) -> Result<Vec<Part>, BadRequest> {
-    let images = place.texts(value)?;
-    Ok(images.into_iter().map(read_image).collect())
+    let images = texts(value, place)?;
+    let images = (0..).zip(images);
+    let read = images.map(|(index, image)| read_image(image, Origin::at(&place.item(index))));
+    Ok(read.collect())
 }
 
 /// Ollama sends base64 alone.
-fn read_image(image: String) -> Part {
+fn read_image(image: String, origin: Origin) -> Part {
     let source = match image.starts_with("data:") {
         true => Source::of_url(&image),
         false => Source::Data {
@@ -41,6 +43,7 @@ fn read_image(image: String) -> Part {
     Part::Image {
         source,
         detail: None,
+        origin,
     }
 }
 
@@ -116,7 +119,7 @@ impl Sent {
                 "thinking" => sent.thinking = place.text(value)?,
                 "images" => sent.turn.images = read_images(value, place)?,
                 "tool_calls" => {
-                    let calls = place.array(value)?.into_iter().enumerate();
+                    let calls = place.items(value)?.into_iter().enumerate();
                     sent.calls = calls
                         .map(|(index, call)| SentCall::read(call, place.item(index), others))
                         .collect::<Result<_, _>>()?;

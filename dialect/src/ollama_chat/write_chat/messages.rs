@@ -45,7 +45,7 @@ pub(super) fn write_messages<'a>(
     let mut messages = Vec::with_capacity(chat.messages.len());
     for (index, message) in chat.messages.iter().enumerate() {
         if message.name.is_some() {
-            losses.lose_named(&format!("messages[{index}].name"))?;
+            losses.lose_name(index)?;
         }
         let role = match message.role {
             Role::System => "system",
@@ -54,19 +54,16 @@ pub(super) fn write_messages<'a>(
             Role::Tool => "tool",
         };
         let mut content = Content::default();
-        for (position, part) in message.parts.iter().enumerate() {
-            let place = || format!("messages[{index}].content[{position}]");
+        for part in &message.parts {
             match part {
                 Part::ToolResult(result) => {
-                    messages.push(write_result(chat, result, &place, losses)?);
+                    messages.push(write_result(chat, result, losses)?);
                 }
-                Part::ToolCall(call) => content.calls.push(Call::of(call).ok_or_else(|| {
-                    let n_calls = content.calls.len();
-                    let path =
-                        format!("messages[{index}].tool_calls[{n_calls}].function.arguments");
-                    BadRequest::invalid(&path, "a JSON object")
-                })?),
-                part => content.add(part, &place, losses)?,
+                Part::ToolCall(call) => {
+                    let call = Call::of(call).ok_or_else(|| losses.no_object(call))?;
+                    content.calls.push(call);
+                }
+                part => content.add(part, losses)?,
             }
         }
         if message.role != Role::Tool {
@@ -80,12 +77,11 @@ pub(super) fn write_messages<'a>(
 fn write_result<'a>(
     chat: &'a Chat,
     result: &'a ToolResult,
-    place: &dyn Fn() -> String,
     losses: &Losses,
 ) -> Result<Message<'a>, Unsupported> {
     let mut content = Content::default();
     for part in &result.parts {
-        content.add(part, place, losses)?;
+        content.add(part, losses)?;
     }
     let name = result.name.as_deref();
     Ok(Message {
@@ -118,12 +114,7 @@ struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    fn add(
-        &mut self,
-        part: &'a Part,
-        place: &dyn Fn() -> String,
-        losses: &Losses,
-    ) -> Result<(), Unsupported> {
+    fn add(&mut self, part: &'a Part, losses: &Losses) -> Result<(), Unsupported> {
         match part {
             Part::Text(text) | Part::Refusal(text) => self.texts.push(text),
             // Another provider's signature says nothing to Ollama, and its hidden thoughts nothing to anybody.
@@ -132,11 +123,11 @@ impl<'a> Content<'a> {
             // Pictures come in one size.
             Part::Image { source, .. } => match source {
                 Source::Data { base64, .. } => self.images.push(base64),
-                Source::Url(_) | Source::FileId(_) => return losses.lose_named(&place()),
+                Source::Url(_) | Source::FileId(_) => return losses.lose_part(part),
             },
-            Part::Audio { .. } | Part::File { .. } => return losses.lose_named(&place()),
+            Part::Audio { .. } | Part::File { .. } => return losses.lose_part(part),
             // Inside a result.
-            Part::ToolCall(_) | Part::ToolResult(_) => return losses.lose_named(&place()),
+            Part::ToolCall(_) | Part::ToolResult(_) => return losses.lose_part(part),
         }
         Ok(())
     }

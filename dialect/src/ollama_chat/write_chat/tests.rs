@@ -4,7 +4,7 @@ use shared::config::{Dialect, Manners};
 use super::*;
 use crate::canon::Proof;
 use crate::canon::{
-    LogprobsAsked, Message, Part, Role, Schema, Source, ToolCall as CanonCall, ToolResult,
+    LogprobsAsked, Message, Origin, Part, Role, Schema, Source, ToolCall as CanonCall, ToolResult,
 };
 use crate::{Endpoint, ollama_chat};
 
@@ -218,11 +218,13 @@ fn what_ollama_has_no_words_for_is_lost_by_name() {
     let url = Part::Image {
         source: Source::Url("https://example.com/a.png".to_owned()),
         detail: None,
+        origin: Origin::at("messages[0].content[1]"),
     };
     check_lost(&user(vec![text("Hi"), url]), "messages[0].content[1]");
     let audio = Part::Audio {
         data: "AAAA".to_owned(),
         media_type: "audio/wav".to_owned(),
+        origin: Origin::at("messages[0].content[0]"),
     };
     check_lost(&user(vec![audio]), "messages[0].content[0]");
 }
@@ -232,6 +234,7 @@ fn texts_of_a_message_are_joined_and_its_images_stand_apart() {
     let image = Part::Image {
         source: Source::of_url("data:image/png;base64,iVBORw0KGgo="),
         detail: Some("high".to_owned()),
+        origin: Origin::default(),
     };
     let chat = user(vec![text("Before."), image, text("After.")]);
 
@@ -304,8 +307,7 @@ fn arguments_that_are_no_object_are_refused_even_when_dropping() {
 
         let refused = write_with(&chat, true).unwrap_err();
 
-        let path = "messages[1].tool_calls[0].function.arguments";
-        assert_eq!(refused.param.as_deref(), Some(path));
+        assert_eq!(refused.param.as_deref(), Some("messages"));
     }
 }
 

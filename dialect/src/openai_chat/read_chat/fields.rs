@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::place::Place;
+use super::place::{Place, count};
 use super::tools;
 use crate::BadRequest;
 use crate::canon::{Chat, Effort, LogprobsAsked, Reasoning};
 
 /// Sets the field `name`, or takes it away if `value` is null; gives `value` back if chats in general have no such field.
 pub(super) fn set(chat: &mut Chat, name: &str, value: Value) -> Result<Option<Value>, BadRequest> {
-    let place = Place::Top(name);
+    let place = Place::Top.field(name);
     match name {
         "tools" => chat.tools = list(value, |value| tools::read(value, place, &mut chat.others))?,
         "tool_choice" => {
@@ -28,11 +28,11 @@ pub(super) fn set(chat: &mut Chat, name: &str, value: Value) -> Result<Option<Va
             }
         }
         "max_completion_tokens" | "max_tokens" => {
-            chat.max_tokens = optional(value, |value| place.count(&value))?;
+            chat.max_tokens = optional(value, |value| count(&value, place))?;
         }
         "temperature" => chat.temperature = optional(value, |value| place.number(&value))?,
         "top_p" => chat.top_p = optional(value, |value| place.number(&value))?,
-        "top_k" => chat.top_k = optional(value, |value| place.count(&value))?,
+        "top_k" => chat.top_k = optional(value, |value| count(&value, place))?,
         "min_p" => chat.min_p = optional(value, |value| place.number(&value))?,
         "frequency_penalty" => {
             chat.frequency_penalty = optional(value, |value| place.number(&value))?;
@@ -42,13 +42,13 @@ pub(super) fn set(chat: &mut Chat, name: &str, value: Value) -> Result<Option<Va
         }
         "seed" => chat.seed = optional(value, |value| place.integer(&value))?,
         "stop" => chat.stop = list(value, |value| stop(value, place))?,
-        "n" => chat.n = optional(value, |value| place.count(&value))?,
+        "n" => chat.n = optional(value, |value| count(&value, place))?,
         "logprobs" => {
             let is_asked = optional(value, |value| place.flag(&value))? == Some(true);
             chat.logprobs = is_asked.then(|| chat.logprobs.unwrap_or(LogprobsAsked { top: None }));
         }
         "top_logprobs" => {
-            let top = optional(value, |value| place.count(&value))?;
+            let top = optional(value, |value| count(&value, place))?;
             // It may come before `logprobs`, or without.
             let is_asked = chat.logprobs.is_some() || top.is_some_and(|top| top > 0);
             chat.logprobs = is_asked.then_some(LogprobsAsked { top });

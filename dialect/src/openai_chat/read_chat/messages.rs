@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::place::{Fields, Others, Place};
 use crate::BadRequest;
-use crate::canon::{Chat, Message, Part, Proof, Role, Source, ToolCall, ToolResult};
+use crate::canon::{Chat, Message, Origin, Part, Proof, Role, Source, ToolCall, ToolResult};
 use crate::openai_chat::{BLOCKS_ARE_OF, SIGNED_CALLS_ARE_OF};
 
 /// Appends the messages in `value` to the chat's.
@@ -222,6 +222,7 @@ fn read_part(
             let read = Part::Image {
                 source: Source::of_url(&image.require_text("url")?),
                 detail: image.take_text("detail")?,
+                origin: Origin::at(&place),
             };
             image.finish(others);
             read
@@ -232,6 +233,7 @@ fn read_part(
             let read = Part::Audio {
                 data: audio.require_text("data")?,
                 media_type: format!("audio/{}", audio.require_text("format")?),
+                origin: Origin::at(&place),
             };
             audio.finish(others);
             read
@@ -239,7 +241,7 @@ fn read_part(
         "file" => {
             let file_place = Place::Field(&place, "file");
             let mut file = Fields::of(part.require("file")?, file_place)?;
-            let read = read_file(&mut file, file_place)?;
+            let read = read_file(&mut file, file_place, Origin::at(&place))?;
             file.finish(others);
             read
         }
@@ -252,7 +254,7 @@ fn read_part(
     Ok(Some(read))
 }
 
-fn read_file(file: &mut Fields<'_>, place: Place<'_>) -> Result<Part, BadRequest> {
+fn read_file(file: &mut Fields<'_>, place: Place<'_>, origin: Origin) -> Result<Part, BadRequest> {
     let name = file.take_text("filename")?;
     let source = match (file.take_text("file_data")?, file.take_text("file_id")?) {
         (Some(url), _) => match Source::of_url(&url) {
@@ -266,5 +268,9 @@ fn read_file(file: &mut Fields<'_>, place: Place<'_>) -> Result<Part, BadRequest
         (None, Some(id)) => Source::FileId(id),
         (None, None) => return Err(place.invalid("`file_data` or `file_id`")),
     };
-    Ok(Part::File { source, name })
+    Ok(Part::File {
+        source,
+        name,
+        origin,
+    })
 }

@@ -1,68 +1,13 @@
-//! Where in a request a value stands, spelled out only when something is wrong with it; and the simple values.
-
-use std::fmt;
+//! The fields of an object, and what a count is.
 
 use serde_json::{Map, Value};
 
 use crate::BadRequest;
+pub(super) use crate::place::{Others, Place};
 
-/// Fields that a chat in general does not have, by their path.
-pub(super) type Others = Vec<(String, Value)>;
-
-/// A path such as `messages[2].content`.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
-    Top(&'a str),
-    Field(&'a Self, &'a str),
-    Item(&'a Self, usize),
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Top(name) => formatter.write_str(name),
-            Self::Field(parent, name) => write!(formatter, "{parent}.{name}"),
-            Self::Item(parent, index) => write!(formatter, "{parent}[{index}]"),
-        }
-    }
-}
-
-impl Place<'_> {
-    /// `expected` ends the sentence "expected …".
-    pub(super) fn invalid(&self, expected: &str) -> BadRequest {
-        BadRequest::invalid(&self.to_string(), expected)
-    }
-
-    pub(super) fn text(&self, value: Value) -> Result<String, BadRequest> {
-        match value {
-            Value::String(text) => Ok(text),
-            _ => Err(self.invalid("a string")),
-        }
-    }
-
-    pub(super) fn flag(&self, value: &Value) -> Result<bool, BadRequest> {
-        value.as_bool().ok_or_else(|| self.invalid("a boolean"))
-    }
-
-    pub(super) fn number(&self, value: &Value) -> Result<f64, BadRequest> {
-        value.as_f64().ok_or_else(|| self.invalid("a number"))
-    }
-
-    pub(super) fn integer(&self, value: &Value) -> Result<i64, BadRequest> {
-        value.as_i64().ok_or_else(|| self.invalid("an integer"))
-    }
-
-    pub(super) fn count(&self, value: &Value) -> Result<u32, BadRequest> {
-        let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
-        count.ok_or_else(|| self.invalid("an integer of at least 0"))
-    }
-
-    pub(super) fn items(&self, value: Value) -> Result<Vec<Value>, BadRequest> {
-        match value {
-            Value::Array(items) => Ok(items),
-            _ => Err(self.invalid("an array")),
-        }
-    }
+pub(super) fn count(value: &Value, place: Place<'_>) -> Result<u32, BadRequest> {
+    let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+    count.ok_or_else(|| place.invalid("an integer of at least 0"))
 }
 
 /// An object whose fields are taken out one by one.

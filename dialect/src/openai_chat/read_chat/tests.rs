@@ -4,8 +4,9 @@ use serde_json::json;
 use shared::config::Dialect;
 
 use super::*;
-use crate::canon::Proof;
-use crate::canon::{Effort, LogprobsAsked, Part, Reasoning, Role, Source, ToolChoice};
+use crate::canon::{
+    Effort, LogprobsAsked, Origin, Part, Proof, Reasoning, Role, Source, ToolChoice,
+};
 
 #[track_caller]
 fn read(body: &Value) -> Chat {
@@ -246,7 +247,13 @@ fn a_data_url_is_taken_apart() {
         base64: "AAAA".to_owned(),
     };
     let detail = Some("low".to_owned());
-    assert_eq!(chat.messages[0].parts, [Part::Image { source, detail }]);
+    let origin = Origin::default();
+    let image = Part::Image {
+        source,
+        detail,
+        origin,
+    };
+    assert_eq!(chat.messages[0].parts, [image]);
 }
 
 #[test]

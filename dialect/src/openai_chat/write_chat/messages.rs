@@ -120,10 +120,10 @@ pub(super) fn shapes<'a>(
             Role::User => shapes.push(writing.plain("user", message)?),
             Role::Assistant => shapes.extend(writing.assistant(message)?),
             Role::Tool => {
-                for (nth, part) in message.parts.iter().enumerate() {
+                for part in &message.parts {
                     match part {
                         Part::ToolResult(result) => shapes.push(writing.result(result)?),
-                        _ => writing.lose_part(nth)?,
+                        _ => losses.lose_part(part)?,
                     }
                 }
             }
@@ -162,7 +162,7 @@ impl Writing<'_> {
             ..MessageShape::new("assistant")
         };
         let mut texts = Vec::new();
-        for (nth, part) in message.parts.iter().enumerate() {
+        for part in &message.parts {
             match part {
                 Part::Text(text) => texts.push(text.as_str()),
                 Part::Refusal(text) => shape.refusal.get_or_insert_default().push_str(text),
@@ -191,7 +191,7 @@ impl Writing<'_> {
                 Part::Image { .. }
                 | Part::Audio { .. }
                 | Part::File { .. }
-                | Part::ToolResult(_) => self.lose_part(nth)?,
+                | Part::ToolResult(_) => self.losses.lose_part(part)?,
             }
         }
         let says_nothing =
@@ -208,10 +208,10 @@ impl Writing<'_> {
     /// That a tool failed has no field here; its text says so.
     fn result<'a>(self, result: &'a ToolResult) -> Result<MessageShape<'a>, Unsupported> {
         let mut texts = Vec::new();
-        for (nth, part) in result.parts.iter().enumerate() {
+        for part in &result.parts {
             match part {
-                Part::Text(text) => texts.push(text.as_str()),
-                _ => self.lose_part(nth)?,
+                Part::Text(text) | Part::Refusal(text) => texts.push(text.as_str()),
+                _ => self.losses.lose_part(part)?,
             }
         }
         Ok(MessageShape {
@@ -224,8 +224,7 @@ impl Writing<'_> {
     fn name(self, message: &Message) -> Result<Option<&str>, Unsupported> {
         let name = message.name.as_deref();
         if name.is_some() && !self.habits.knows_names {
-            let Self { losses, index, .. } = self;
-            losses.lose_named(&format!("messages[{index}].name"))?;
+            self.losses.lose_name(self.index)?;
             return Ok(None);
         }
         Ok(name)
@@ -234,13 +233,13 @@ impl Writing<'_> {
     fn content(self, parts: &[Part]) -> Result<Content<'_>, Unsupported> {
         let mut shapes = Vec::with_capacity(parts.len());
         let mut texts = Vec::with_capacity(parts.len());
-        for (nth, part) in parts.iter().enumerate() {
-            if let Part::Text(text) = part {
+        for part in parts {
+            if let Part::Text(text) | Part::Refusal(text) = part {
                 texts.push(text.as_str());
             }
             match PartShape::of(part) {
                 Some(shape) => shapes.push(shape),
-                None => self.lose_part(nth)?,
+                None => self.losses.lose_part(part)?,
             }
         }
         match shapes.len() == texts.len() {
@@ -256,11 +255,6 @@ impl Writing<'_> {
             texts if self.habits.wants_one_text => Content::Text(Cow::Owned(texts.join("\n\n"))),
             texts => Content::Parts(texts.iter().map(|text| PartShape::Text { text }).collect()),
         }
-    }
-
-    fn lose_part(self, nth: usize) -> Result<(), Unsupported> {
-        let Self { losses, index, .. } = self;
-        losses.lose_named(&format!("messages[{index}].content[{nth}]"))
     }
 }
 
@@ -282,14 +276,17 @@ impl<'a> PartShape<'a> {
     /// `None` for what this dialect has no words for.
     fn of(part: &'a Part) -> Option<Self> {
         match part {
-            Part::Text(text) => Some(Self::Text { text }),
-            Part::Image { source, detail } => Some(Self::ImageUrl {
+            // Only an assistant's refusal is more than what it says.
+            Part::Text(text) | Part::Refusal(text) => Some(Self::Text { text }),
+            Part::Image { source, detail, .. } => Some(Self::ImageUrl {
                 image_url: ImageShape {
                     url: Url::of(source)?,
                     detail: detail.as_deref(),
                 },
             }),
-            Part::Audio { data, media_type } => Some(Self::InputAudio {
+            Part::Audio {
+                data, media_type, ..
+            } => Some(Self::InputAudio {
                 input_audio: AudioShape {
                     data,
                     format: match media_type.as_str() {
@@ -299,7 +296,7 @@ impl<'a> PartShape<'a> {
                     },
                 },
             }),
-            Part::File { source, name } => {
+            Part::File { source, name, .. } => {
                 let file = FileShape {
                     filename: name.as_deref(),
                     ..FileShape::default()
@@ -317,8 +314,7 @@ impl<'a> PartShape<'a> {
                 };
                 Some(Self::File { file })
             }
-            Part::Refusal(_)
-            | Part::Thinking { .. }
+            Part::Thinking { .. }
             | Part::RedactedThinking(_)
             | Part::ToolCall(_)
             | Part::ToolResult(_) => None,

@@ -2,8 +2,7 @@ use serde_json::{Map, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
-use crate::canon::Proof;
-use crate::canon::{Message, Part, Role, Source, ToolCall, ToolChoice, ToolResult};
+use crate::canon::{Message, Origin, Part, Proof, Role, Source, ToolCall, ToolChoice, ToolResult};
 
 fn write_as(chat: &Chat, manners: Manners, losses: &Losses) -> Result<Value, BadRequest> {
     let overrides = Map::new();
@@ -135,15 +134,18 @@ fn only_openai_is_told_to_choose_among_some_tools() {
 
 #[test]
 fn what_a_message_cannot_hold_is_lost_by_its_place() {
+    let place = "messages[0].content[1]";
     let image = |source| Part::Image {
         source,
         detail: None,
+        origin: Origin::at(place),
     };
     let uploaded = image(Source::FileId("file-1".to_owned()));
     let linked = image(Source::Url("https://x/y.png".to_owned()));
     let sound = Part::Audio {
         data: "AAAA".to_owned(),
         media_type: "audio/flac".to_owned(),
+        origin: Origin::at(place),
     };
     let result = Part::ToolResult(ToolResult {
         call_id: "call_1".to_owned(),
@@ -152,7 +154,6 @@ fn what_a_message_cannot_hold_is_lost_by_its_place() {
         is_error: true,
     });
 
-    let place = "messages[0].content[1]";
     check_lost(
         &said(Role::User, vec![text("a"), uploaded]),
         Manners::Plain,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::BadRequest;
-use crate::canon::{Part, Source};
+use crate::canon::{Origin, Part, Source};
 use crate::openai_responses::fields::{Fields, Place};
 
 /// How base64 of `%PDF-` begins.
@@ -55,6 +55,7 @@ fn read_image(fields: &mut Fields<'_>) -> Result<Part, BadRequest> {
     Ok(Part::Image {
         source,
         detail: fields.text("detail")?,
+        origin: Origin::at(fields.place()),
     })
 }
 
@@ -72,6 +73,7 @@ fn read_file(fields: &mut Fields<'_>) -> Result<Part, BadRequest> {
     Ok(Part::File {
         source,
         name: fields.text("filename")?,
+        origin: Origin::at(fields.place()),
     })
 }
 

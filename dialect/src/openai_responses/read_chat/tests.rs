@@ -6,7 +6,7 @@ use shared::config::Dialect;
 use super::*;
 use crate::canon::Proof;
 use crate::canon::{
-    Effort, Format, Reasoning, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult,
+    Effort, Format, Origin, Reasoning, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult,
 };
 
 fn read(body: &Value) -> Result<Chat, BadRequest> {
@@ -172,10 +172,12 @@ fn images_and_files_come_by_url_by_data_or_by_id() {
     let image = |source, detail: Option<&str>| Part::Image {
         source,
         detail: detail.map(str::to_owned),
+        origin: Origin::default(),
     };
     let file = |source, name: Option<&str>| Part::File {
         source,
         name: name.map(str::to_owned),
+        origin: Origin::default(),
     };
     assert_eq!(
         messages[0].parts,

@@ -107,18 +107,17 @@ pub(super) fn write<'a>(
 ) -> Result<Vec<InputItem<'a>>, BadRequest> {
     let mut items = Vec::with_capacity(messages.len());
     for (index, message) in (offset..).zip(messages) {
-        let place = |part: usize| format!("messages[{index}].content[{part}]");
         if message.name.is_some() {
-            losses.lose_named(&format!("messages[{index}].name"))?;
+            losses.lose_name(index)?;
         }
         match message.role {
-            Role::System => items.push(said("system", message, losses, &place)?),
-            Role::User => items.push(said("user", message, losses, &place)?),
-            Role::Assistant => write_turn(message, losses, &place, &mut items)?,
+            Role::System => items.push(said("system", message, losses)?),
+            Role::User => items.push(said("user", message, losses)?),
+            Role::Assistant => write_turn(message, losses, &mut items)?,
             Role::Tool => {
                 for part in &message.parts {
                     if let Part::ToolResult(result) = part {
-                        items.push(call_output(result, losses, index)?);
+                        items.push(call_output(result, losses)?);
                     }
                 }
             }
@@ -132,11 +131,10 @@ fn said<'a>(
     role: &'static str,
     message: &'a Message,
     losses: &Losses,
-    place: &dyn Fn(usize) -> String,
 ) -> Result<InputItem<'a>, BadRequest> {
     Ok(InputItem::Message {
         role,
-        content: content(&message.parts, losses, place)?,
+        content: content(&message.parts, losses)?,
     })
 }
 
@@ -144,11 +142,10 @@ fn said<'a>(
 fn write_turn<'a>(
     message: &'a Message,
     losses: &Losses,
-    place: &dyn Fn(usize) -> String,
     items: &mut Vec<InputItem<'a>>,
 ) -> Result<(), BadRequest> {
     let mut said: Vec<ContentPart<'a>> = Vec::new();
-    for (index, part) in message.parts.iter().enumerate() {
+    for part in &message.parts {
         let item = match part {
             // Some clients send an empty text beside tool calls.
             Part::Text(text) if text.is_empty() => continue,
@@ -182,7 +179,7 @@ fn write_turn<'a>(
                 }
             }
             Part::Image { .. } | Part::Audio { .. } | Part::File { .. } | Part::ToolResult(_) => {
-                losses.lose_named(&place(index))?;
+                losses.lose_part(part)?;
                 continue;
             }
         };
@@ -218,41 +215,32 @@ fn function_call(call: &ToolCall) -> InputItem<'_> {
 }
 
 /// That a tool failed is told by what it put out: there is no field for it.
-fn call_output<'a>(
-    result: &'a ToolResult,
-    losses: &Losses,
-    message: usize,
-) -> Result<InputItem<'a>, BadRequest> {
-    let place = |part: usize| format!("messages[{message}].content[{part}]");
+fn call_output<'a>(result: &'a ToolResult, losses: &Losses) -> Result<InputItem<'a>, BadRequest> {
     Ok(InputItem::FunctionCallOutput {
         call_id: &result.call_id,
         output: match result.parts.as_slice() {
             [] => Content::Text(""),
-            parts => content(parts, losses, &place)?,
+            parts => content(parts, losses)?,
         },
     })
 }
 
-fn content<'a>(
-    parts: &'a [Part],
-    losses: &Losses,
-    place: &dyn Fn(usize) -> String,
-) -> Result<Content<'a>, BadRequest> {
+fn content<'a>(parts: &'a [Part], losses: &Losses) -> Result<Content<'a>, BadRequest> {
     if let [Part::Text(text)] = parts {
         return Ok(Content::Text(text));
     }
     let mut written = Vec::with_capacity(parts.len());
-    for (index, part) in parts.iter().enumerate() {
+    for part in parts {
         match part {
-            Part::Text(text) => written.push(ContentPart::InputText { text }),
-            Part::Image { source, detail } => written.push(image(source, detail.as_deref())),
-            Part::File { source, name } => written.push(file(source, name.as_deref())),
+            // Only an assistant's refusal is more than what it says.
+            Part::Text(text) | Part::Refusal(text) => written.push(ContentPart::InputText { text }),
+            Part::Image { source, detail, .. } => written.push(image(source, detail.as_deref())),
+            Part::File { source, name, .. } => written.push(file(source, name.as_deref())),
             Part::Audio { .. }
-            | Part::Refusal(_)
             | Part::Thinking { .. }
             | Part::RedactedThinking(_)
             | Part::ToolCall(_)
-            | Part::ToolResult(_) => losses.lose_named(&place(index))?,
+            | Part::ToolResult(_) => losses.lose_part(part)?,
         }
     }
     Ok(Content::Parts(written))

@@ -5,8 +5,8 @@ use super::*;
 use crate::Endpoint;
 use crate::canon::Proof;
 use crate::canon::{
-    Effort, Format, LogprobsAsked, Message, Part, Reasoning, Role, Schema, Source, Tool, ToolCall,
-    ToolResult,
+    Effort, Format, LogprobsAsked, Message, Origin, Part, Reasoning, Role, Schema, Source, Tool,
+    ToolCall, ToolResult,
 };
 use crate::openai_responses::read_chat;
 
@@ -123,6 +123,7 @@ fn an_assistants_turn_is_written_item_by_item() {
             base64: "iVBO".to_owned(),
         },
         detail: None,
+        origin: Origin::default(),
     };
 
     let input = input(vec![
@@ -176,6 +177,7 @@ fn files_are_written_by_data_url_or_id() {
     let file = |source, name: Option<&str>| Part::File {
         source,
         name: name.map(str::to_owned),
+        origin: Origin::default(),
     };
     let data = Source::Data {
         media_type: "application/pdf".to_owned(),
@@ -309,6 +311,7 @@ fn what_cannot_be_said_is_refused_by_name_or_dropped() {
     let audio = Part::Audio {
         data: "UklG".to_owned(),
         media_type: "audio/wav".to_owned(),
+        origin: Origin::at("messages[1].content[1]"),
     };
     let named = Message {
         name: Some("Ada".to_owned()),
