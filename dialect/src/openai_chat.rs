@@ -14,6 +14,7 @@ mod write_reply;
 mod write_stream;
 
 use serde_json::Value;
+use shared::config::Manners;
 
 use crate::BadRequest;
 use crate::canon::{AnswerFacts, Finish};
@@ -30,6 +31,11 @@ pub(crate) use read_stream::Reader;
 pub(crate) use write_chat::write_chat;
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_stream::Writer;
+
+/// Whether messages say who of several with a role speaks.
+pub(crate) fn knows_names(manners: Manners) -> bool {
+    manners::Habits::of(manners).knows_names
+}
 
 fn parse(body: &[u8]) -> Result<Value, BadRequest> {
     serde_json::from_slice(body)

@@ -1,5 +1,7 @@
 //! What this dialect's writers write: contents and their parts, and answers that are made of them.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +19,7 @@ pub(super) struct Content<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Part<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
+    text: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     thought: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,9 +68,9 @@ pub(super) struct FunctionResponse<'a> {
 }
 
 impl<'a> Part<'a> {
-    pub(super) fn text(text: &'a str) -> Self {
+    pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Self {
         Self {
-            text: Some(text),
+            text: Some(text.into()),
             ..Self::default()
         }
     }
@@ -76,7 +78,7 @@ impl<'a> Part<'a> {
     /// A signature that is no base64 is another provider's; Google takes none such, and its SDK fails on it.
     pub(super) fn thinking(text: &'a str, signature: Option<&'a str>) -> Self {
         Self {
-            text: Some(text),
+            text: Some(Cow::Borrowed(text)),
             thought: true,
             thought_signature: signature.filter(is_base64),
             ..Self::default()
@@ -114,6 +116,10 @@ impl<'a> Part<'a> {
             thought_signature: signature.as_deref().filter(is_base64),
             ..Self::default()
         })
+    }
+
+    pub(super) fn is_response(&self) -> bool {
+        self.function_response.is_some()
     }
 
     pub(super) fn response(response: FunctionResponse<'a>) -> Self {

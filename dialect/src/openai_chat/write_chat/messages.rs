@@ -36,7 +36,7 @@ enum Content<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum PartShape<'a> {
-    Text { text: &'a str },
+    Text { text: Cow<'a, str> },
     ImageUrl { image_url: ImageShape<'a> },
     InputAudio { input_audio: AudioShape<'a> },
     File { file: FileShape<'a> },
@@ -106,7 +106,11 @@ pub(super) fn shapes<'a>(
     losses: &Losses,
 ) -> Result<Vec<MessageShape<'a>>, Unsupported> {
     let mut shapes = Vec::with_capacity(chat.messages.len());
+    let mut shown = Vec::new();
     for (index, message) in chat.messages.iter().enumerate() {
+        if message.role != Role::Tool {
+            shapes.extend(MessageShape::showing(&mut shown));
+        }
         let writing = Writing {
             habits,
             losses,
@@ -119,13 +123,16 @@ pub(super) fn shapes<'a>(
             Role::Tool => {
                 for (nth, part) in message.parts.iter().enumerate() {
                     match part {
-                        Part::ToolResult(result) => shapes.push(writing.result(result)?),
+                        Part::ToolResult(result) => {
+                            shapes.push(writing.result(result, &mut shown)?);
+                        }
                         _ => writing.lose_part(nth)?,
                     }
                 }
             }
         }
     }
+    shapes.extend(MessageShape::showing(&mut shown));
     Ok(shapes)
 }
 
@@ -192,14 +199,29 @@ impl Writing<'_> {
         Ok(Some(shape))
     }
 
-    /// That a tool failed has no field here; its text says so.
-    fn result<'a>(self, result: &'a ToolResult) -> Result<MessageShape<'a>, Unsupported> {
+    /// That a tool failed has no field here; its text says so. A result is text only: what else it has is `shown` by the
+    /// user, after the results.
+    fn result<'a>(
+        self,
+        result: &'a ToolResult,
+        shown: &mut Vec<PartShape<'a>>,
+    ) -> Result<MessageShape<'a>, Unsupported> {
         let mut texts = Vec::new();
+        let mut media = Vec::new();
         for (nth, part) in result.parts.iter().enumerate() {
             match part {
                 Part::Text(text) => texts.push(text.as_str()),
-                _ => self.lose_part(nth)?,
+                part => match self.part(part) {
+                    Some(shape) => media.push(shape),
+                    None => self.lose_part(nth)?,
+                },
             }
+        }
+        if !media.is_empty() {
+            let call_id = &result.call_id;
+            let text = Cow::Owned(format!("From the result of the tool call `{call_id}`:"));
+            shown.push(PartShape::Text { text });
+            shown.append(&mut media);
         }
         Ok(MessageShape {
             tool_call_id: Some(&result.call_id),
@@ -225,7 +247,7 @@ impl Writing<'_> {
             if let Part::Text(text) = part {
                 texts.push(text.as_str());
             }
-            match PartShape::of(part) {
+            match self.part(part) {
                 Some(shape) => shapes.push(shape),
                 None => self.lose_part(nth)?,
             }
@@ -236,12 +258,23 @@ impl Writing<'_> {
         }
     }
 
+    /// `None` for what this dialect has no words for, and for a file that another provider keeps.
+    fn part(self, part: &Part) -> Option<PartShape<'_>> {
+        match part {
+            Part::File {
+                source: Source::FileId(_),
+                ..
+            } if !self.losses.is_within_a_family() => None,
+            part => PartShape::of(part),
+        }
+    }
+
     fn texts<'a>(self, texts: &[&'a str]) -> Content<'a> {
         match texts {
             [] => Content::Text(Cow::Borrowed("")),
             [text] => Content::Text(Cow::Borrowed(text)),
             texts if self.habits.wants_one_text => Content::Text(Cow::Owned(texts.join("\n\n"))),
-            texts => Content::Parts(texts.iter().map(|text| PartShape::Text { text }).collect()),
+            texts => Content::Parts(texts.iter().map(|text| PartShape::text(text)).collect()),
         }
     }
 
@@ -251,7 +284,15 @@ impl Writing<'_> {
     }
 }
 
-impl MessageShape<'_> {
+impl<'a> MessageShape<'a> {
+    /// The user's message that shows what the tools have put out, if that is anything.
+    fn showing(shown: &mut Vec<PartShape<'a>>) -> Option<Self> {
+        (!shown.is_empty()).then(|| Self {
+            content: Content::Parts(std::mem::take(shown)),
+            ..Self::new("user")
+        })
+    }
+
     fn new(role: &'static str) -> Self {
         Self {
             role,
@@ -266,10 +307,16 @@ impl MessageShape<'_> {
 }
 
 impl<'a> PartShape<'a> {
+    fn text(text: &'a str) -> Self {
+        Self::Text {
+            text: Cow::Borrowed(text),
+        }
+    }
+
     /// `None` for what this dialect has no words for.
     fn of(part: &'a Part) -> Option<Self> {
         match part {
-            Part::Text(text) => Some(Self::Text { text }),
+            Part::Text(text) => Some(Self::text(text)),
             Part::Image { source, detail } => Some(Self::ImageUrl {
                 image_url: ImageShape {
                     url: Url::of(source)?,

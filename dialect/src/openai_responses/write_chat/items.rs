@@ -239,6 +239,15 @@ fn content<'a>(
     for (index, part) in parts.iter().enumerate() {
         match part {
             Part::Text(text) => written.push(ContentPart::InputText { text }),
+            // Kept by another provider.
+            Part::Image {
+                source: Source::FileId(_),
+                ..
+            }
+            | Part::File {
+                source: Source::FileId(_),
+                ..
+            } if !losses.is_within_a_family() => losses.lose_named(&place(index))?,
             Part::Image { source, detail } => written.push(image(source, detail.as_deref())),
             Part::File { source, name } => written.push(file(source, name.as_deref())),
             Part::Audio { .. }

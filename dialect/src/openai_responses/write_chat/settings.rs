@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::canon::{Chat, Effort, Format, Reasoning, Tool, ToolChoice};
+use crate::canon::{
+    Chat, Effort, Field, Format, Losses, Reasoning, Tool, ToolChoice, Unsupported, is_of_object,
+    is_strict,
+};
 
 /// Stands in for the name that this dialect wants of a schema and most others do not send.
 const SCHEMA_NAME: &str = "response";
@@ -77,12 +80,15 @@ impl ReasoningAsked {
     }
 }
 
-pub(super) fn tools(tools: &[Tool]) -> Vec<ToolOffered<'_>> {
+/// What another dialect's client calls strict keeps to other rules, and is not strict where it breaks those of this one.
+pub(super) fn tools<'a>(tools: &'a [Tool], losses: &Losses) -> Vec<ToolOffered<'a>> {
+    let keeps_rules =
+        |tool: &Tool| losses.is_within_a_family() || tool.parameters.as_ref().is_none_or(is_strict);
     let offered = tools.iter().map(|tool| ToolOffered {
         name: &tool.name,
         description: tool.description.as_deref(),
         parameters: tool.parameters.as_ref(),
-        strict: tool.strict.unwrap_or_default(),
+        strict: tool.strict == Some(true) && keeps_rules(tool),
     });
     offered.collect()
 }
@@ -103,22 +109,30 @@ pub(super) fn tool_choice(choice: &ToolChoice) -> ToolChoiceAsked<'_> {
     }
 }
 
-pub(super) fn text(chat: &Chat) -> Option<TextAsked<'_>> {
-    if chat.format.is_none() && chat.verbosity.is_none() {
-        return None;
-    }
-    Some(TextAsked {
-        format: chat.format.as_ref().map(|format| match format {
-            Format::Json => FormatAsked::JsonObject,
-            Format::Schema(schema) => FormatAsked::JsonSchema {
-                name: schema.name.as_deref().unwrap_or(SCHEMA_NAME),
-                description: schema.description.as_deref(),
-                schema: &schema.schema,
-                strict: schema.strict,
-            },
+/// Answers are objects only, whatever another dialect's client asks for.
+pub(super) fn text<'a>(
+    chat: &'a Chat,
+    losses: &Losses,
+) -> Result<Option<TextAsked<'a>>, Unsupported> {
+    let format = match &chat.format {
+        None => None,
+        Some(Format::Json) => Some(FormatAsked::JsonObject),
+        Some(Format::Schema(schema))
+            if !losses.is_within_a_family() && !is_of_object(&schema.schema) =>
+        {
+            losses.lose(Field::Format)?;
+            None
+        }
+        Some(Format::Schema(schema)) => Some(FormatAsked::JsonSchema {
+            name: schema.name.as_deref().unwrap_or(SCHEMA_NAME),
+            description: schema.description.as_deref(),
+            schema: &schema.schema,
+            strict: schema.strict,
         }),
-        verbosity: chat.verbosity.as_deref(),
-    })
+    };
+    let verbosity = chat.verbosity.as_deref();
+    let is_empty = format.is_none() && verbosity.is_none();
+    Ok((!is_empty).then_some(TextAsked { format, verbosity }))
 }
 
 /// `None` if nothing of it can be said.
