@@ -136,6 +136,17 @@ pub(super) fn shapes<'a>(
     Ok(shapes)
 }
 
+/// Adds `text` to what the system says first.
+pub(super) fn instruct(messages: &mut Vec<MessageShape<'_>>, text: Cow<'static, str>) {
+    let is_system = |message: &&MessageShape<'_>| message.role == "system";
+    let n_leading = messages.iter().take_while(is_system).count();
+    let message = MessageShape {
+        content: Content::Text(text),
+        ..MessageShape::new("system")
+    };
+    messages.insert(n_leading, message);
+}
+
 impl Writing<'_> {
     fn plain<'a>(
         self,

@@ -181,8 +181,12 @@ fn what_openai_would_refuse_as_strict_is_not_called_so() {
 }
 
 #[test]
-fn only_an_object_can_be_the_form_of_an_answer_at_openai() {
+fn a_form_that_is_no_object_is_asked_of_openai_in_words() {
     let chat = Chat {
+        messages: vec![
+            Message::new(Role::System, vec![text("Be brief.")]),
+            Message::new(Role::User, vec![text("Hi")]),
+        ],
         format: Some(Format::Schema(Schema {
             schema: json!({"type": "array", "items": {"type": "string"}}),
             ..Schema::default()
@@ -190,7 +194,14 @@ fn only_an_object_can_be_the_form_of_an_answer_at_openai() {
         ..Chat::default()
     };
 
-    check_lost(&chat, Manners::Plain, "output_config.format");
+    let body = write(&chat, Manners::Plain);
+
+    assert_eq!(body["response_format"], Value::Null);
+    let words = chat.format.as_ref().map(Format::in_words).unwrap();
+    assert_eq!(
+        body["messages"][1],
+        json!({"role": "system", "content": words})
+    );
     let schema = write(&chat, Manners::Vllm)["response_format"]["json_schema"]["schema"].clone();
     assert_eq!(schema["type"], "array");
 }

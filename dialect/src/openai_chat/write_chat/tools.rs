@@ -4,9 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::BadRequest;
-use crate::canon::{
-    Chat, Field, Format, Losses, Tool, ToolChoice, Unsupported, is_of_object, is_strict,
-};
+use crate::canon::{Chat, Format, Losses, Tool, ToolChoice, is_of_object, is_strict};
 use crate::openai_chat::manners::Habits;
 
 #[derive(Serialize)]
@@ -102,22 +100,16 @@ impl<'a> NamedShape<'a> {
 }
 
 impl<'a> FormatShape<'a> {
-    /// OpenAI answers with objects only, whatever another dialect's client asks for.
-    pub(super) fn of(
-        format: &'a Format,
-        habits: &Habits,
-        losses: &Losses,
-    ) -> Result<Option<Self>, Unsupported> {
+    /// `None` for what can only be asked for in words: OpenAI has schemas of objects only, whatever another dialect's client
+    /// asks for.
+    pub(super) fn of(format: &'a Format, habits: &Habits, losses: &Losses) -> Option<Self> {
         let schema = match format {
-            Format::Json => return Ok(Some(Self::JsonObject)),
+            Format::Json => return Some(Self::JsonObject),
             Format::Schema(schema) => schema,
         };
         let knows_rules = !habits.has_schema_rules || losses.is_within_a_family();
-        if !knows_rules && !is_of_object(&schema.schema) {
-            losses.lose(Field::Format)?;
-            return Ok(None);
-        }
-        Ok(Some(Self::JsonSchema {
+        let is_possible = knows_rules || is_of_object(&schema.schema);
+        is_possible.then(|| Self::JsonSchema {
             json_schema: SchemaShape {
                 // Required here; it names the schema to the model.
                 name: schema.name.as_deref().unwrap_or("answer"),
@@ -125,7 +117,7 @@ impl<'a> FormatShape<'a> {
                 schema: &schema.schema,
                 strict: schema.strict,
             },
-        }))
+        })
     }
 }
 

@@ -4,8 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::canon::{
-    Chat, Effort, Field, Format, Losses, Reasoning, Tool, ToolChoice, Unsupported, is_of_object,
-    is_strict,
+    Chat, Effort, Format, Losses, Reasoning, Tool, ToolChoice, is_of_object, is_strict,
 };
 
 /// Stands in for the name that this dialect wants of a schema and most others do not send.
@@ -74,6 +73,12 @@ pub(super) struct ReasoningAsked {
     summary: Option<&'static str>,
 }
 
+impl TextAsked<'_> {
+    pub(super) fn has_format(&self) -> bool {
+        self.format.is_some()
+    }
+}
+
 impl ReasoningAsked {
     pub(super) fn is_thinking(&self) -> bool {
         self.effort != Some(Effort::None.as_str())
@@ -109,30 +114,24 @@ pub(super) fn tool_choice(choice: &ToolChoice) -> ToolChoiceAsked<'_> {
     }
 }
 
-/// Answers are objects only, whatever another dialect's client asks for.
-pub(super) fn text<'a>(
-    chat: &'a Chat,
-    losses: &Losses,
-) -> Result<Option<TextAsked<'a>>, Unsupported> {
+/// Schemas are of objects only, whatever another dialect's client asks for: then there is no format.
+pub(super) fn text<'a>(chat: &'a Chat, losses: &Losses) -> Option<TextAsked<'a>> {
     let format = match &chat.format {
         None => None,
         Some(Format::Json) => Some(FormatAsked::JsonObject),
-        Some(Format::Schema(schema))
-            if !losses.is_within_a_family() && !is_of_object(&schema.schema) =>
-        {
-            losses.lose(Field::Format)?;
-            None
+        Some(Format::Schema(schema)) => {
+            let is_possible = losses.is_within_a_family() || is_of_object(&schema.schema);
+            is_possible.then(|| FormatAsked::JsonSchema {
+                name: schema.name.as_deref().unwrap_or(SCHEMA_NAME),
+                description: schema.description.as_deref(),
+                schema: &schema.schema,
+                strict: schema.strict,
+            })
         }
-        Some(Format::Schema(schema)) => Some(FormatAsked::JsonSchema {
-            name: schema.name.as_deref().unwrap_or(SCHEMA_NAME),
-            description: schema.description.as_deref(),
-            schema: &schema.schema,
-            strict: schema.strict,
-        }),
     };
     let verbosity = chat.verbosity.as_deref();
     let is_empty = format.is_none() && verbosity.is_none();
-    Ok((!is_empty).then_some(TextAsked { format, verbosity }))
+    (!is_empty).then_some(TextAsked { format, verbosity })
 }
 
 /// `None` if nothing of it can be said.
