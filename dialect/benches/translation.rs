@@ -149,7 +149,8 @@ fn chat(client: Endpoint, upstream: Dialect) -> Figure {
     let translate = || -> Result<_, String> {
         let chat = wire::read_chat(client, &request).map_err(|refusal| refusal.message)?;
         let asked = wire::write_chat(&chat, &target, &losses).map_err(|refusal| refusal.message)?;
-        let reply = wire::read_reply(upstream, &reply).map_err(|fault| format!("{fault:?}"))?;
+        let reply = wire::read_reply(upstream, Manners::Plain, &reply)
+            .map_err(|fault| format!("{fault:?}"))?;
         Ok((asked, wire::write_reply(client, reply, &facts)))
     };
 
@@ -164,7 +165,7 @@ fn chunk(client: Endpoint, upstream: Dialect) -> Figure {
     relayed(&samples::stream(upstream), || {
         StreamRelay::translate(
             wire::framing(upstream, StreamVariant::Usual),
-            wire::reader(upstream),
+            wire::reader(upstream, Manners::Plain),
             1,
             wire::writer(client, facts.clone()),
         )

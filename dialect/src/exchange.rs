@@ -30,6 +30,7 @@ pub struct Exchange {
     client: Endpoint,
     /// Where the upstream is asked.
     upstream: Endpoint,
+    manners: Manners,
     is_faithful: bool,
     is_stream: bool,
     variant: StreamVariant,
@@ -84,6 +85,9 @@ impl Exchange {
                     let mut chat = wire::read_chat(client, ask.body())?;
                     chat.is_stream = ask.is_stream();
                     chat.forget_defaults();
+                    if !wire::knows_names(target) {
+                        chat.forget_lone_names();
+                    }
                     let rest = canon::override_fields(&mut chat, target.overrides)?;
                     let body = wire::write_chat(&chat, target, &losses)?;
                     canon::set_top_level(body, &rest)
@@ -93,6 +97,7 @@ impl Exchange {
         Ok(Self {
             client,
             upstream,
+            manners: target.manners,
             is_faithful,
             is_stream: ask.is_stream(),
             variant,
@@ -200,7 +205,7 @@ impl Exchange {
     }
 
     fn chatted(&self, body: Bytes, facts: &AnswerFacts) -> Result<Answered, ReplyFault> {
-        let reply = wire::read_reply(self.upstream.dialect(), &body)?;
+        let reply = wire::read_reply(self.upstream.dialect(), self.manners, &body)?;
         let usage = reply.usage;
         let completion_tokens = match usage {
             Some(usage) => usage.completion_tokens,
@@ -232,7 +237,7 @@ impl Exchange {
         let upstream = self.upstream.dialect();
         let framing = self.framing();
         if !self.is_faithful {
-            let reader = wire::reader(upstream);
+            let reader = wire::reader(upstream, self.manners);
             return StreamRelay::translate(framing, reader, self.n_choices, writer);
         }
         match (upstream, self.client.operation()) {
@@ -240,7 +245,12 @@ impl Exchange {
             (Dialect::OpenaiChat, _) => {
                 StreamRelay::scan(self.client, self.wants_usage, self.n_choices, writer)
             }
-            _ => StreamRelay::observe(framing, wire::reader(upstream), self.n_choices, writer),
+            _ => StreamRelay::observe(
+                framing,
+                wire::reader(upstream, self.manners),
+                self.n_choices,
+                writer,
+            ),
         }
     }
 }

@@ -14,7 +14,7 @@ mod write_reply;
 mod write_stream;
 
 use serde_json::Value;
-use shared::config::Dialect;
+use shared::config::{Dialect, Manners};
 
 use crate::BadRequest;
 use crate::canon::{AnswerFacts, Finish};
@@ -37,6 +37,11 @@ const BLOCKS_ARE_OF: Dialect = Dialect::AnthropicMessages;
 
 /// Who signs tool calls, in `extra_content.google`.
 const SIGNED_CALLS_ARE_OF: Dialect = Dialect::GeminiGenerate;
+
+/// Whether messages say who of several with a role speaks.
+pub(crate) fn knows_names(manners: Manners) -> bool {
+    manners::Habits::of(manners).knows_names
+}
 
 fn parse(body: &[u8]) -> Result<Value, BadRequest> {
     serde_json::from_slice(body)

@@ -1,7 +1,7 @@
 //! The switchboard: which module speaks which dialect.
 
 use bytes::Bytes;
-use shared::config::Dialect;
+use shared::config::{Dialect, Manners};
 
 use crate::canon::{
     AnswerFacts, Chat, EmbeddingAsk, EmbeddingReply, Losses, Reply, StreamReader, StreamVariant,
@@ -55,14 +55,19 @@ pub fn write_chat(
     }
 }
 
+/// Whether `target` can be told who of several with a role speaks.
+pub(crate) fn knows_names(target: &Target<'_>) -> bool {
+    target.dialect == Dialect::OpenaiChat && openai_chat::knows_names(target.manners)
+}
+
 /// Reads the body of an upstream's 200.
 ///
 /// # Errors
 ///
 /// What is no answer.
-pub fn read_reply(dialect: Dialect, body: &[u8]) -> Result<Reply, ReplyFault> {
+pub fn read_reply(dialect: Dialect, manners: Manners, body: &[u8]) -> Result<Reply, ReplyFault> {
     match dialect {
-        Dialect::OpenaiChat => openai_chat::read_reply(body),
+        Dialect::OpenaiChat => openai_chat::read_reply(body, manners),
         Dialect::OpenaiResponses => openai_responses::read_reply(body),
         Dialect::AnthropicMessages => anthropic_messages::read_reply(body),
         Dialect::GeminiGenerate => gemini_generate::read_reply(body),
@@ -83,9 +88,9 @@ pub fn write_reply(endpoint: Endpoint, reply: Reply, facts: &AnswerFacts) -> Vec
 }
 
 /// Reads an upstream's stream.
-pub fn reader(dialect: Dialect) -> Box<dyn StreamReader> {
+pub fn reader(dialect: Dialect, manners: Manners) -> Box<dyn StreamReader> {
     match dialect {
-        Dialect::OpenaiChat => Box::new(openai_chat::Reader::default()),
+        Dialect::OpenaiChat => Box::new(openai_chat::Reader::new(manners)),
         Dialect::OpenaiResponses => Box::new(openai_responses::Reader::default()),
         Dialect::AnthropicMessages => Box::new(anthropic_messages::Reader::default()),
         Dialect::GeminiGenerate => Box::new(gemini_generate::Reader::default()),

@@ -7,11 +7,13 @@ mod turns;
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::thinking::Thinking;
 use self::turns::Conversation;
-use crate::canon::{Chat, Effort, Field, Format, Losses, Schema, Tool, ToolChoice, Unsupported};
+use crate::canon::{
+    Chat, Effort, Field, Format, Losses, Schema, Tool, ToolChoice, Unsupported, narrow,
+};
 use crate::{BadRequest, Target};
 
 /// How long an answer may be if the client sets no limit: the API demands one, and each of its models can write as much.
@@ -31,17 +33,26 @@ pub(crate) fn write_chat(
     losses.lose_others(&chat.others)?;
     lose_settings(chat, losses)?;
 
-    let Conversation { system, turns } = Conversation::of(&chat.messages, losses)?;
-    let thinking = Thinking::of(chat, losses)?;
+    let conversation = Conversation::of(&chat.messages, losses)?;
+    let thinking = Thinking::of(chat, conversation.has_unthought_calls());
     let has_thoughts = thinking.is_some_and(Thinking::is_on);
+    let format = FormatBody::of(chat, losses)?;
+    let Conversation { mut system, turns } = conversation;
+    if let (None, Some(asked)) = (&format, &chat.format) {
+        let system = system.get_or_insert_default();
+        if !system.is_empty() {
+            system.push_str("\n\n");
+        }
+        system.push_str(&asked.in_words());
+    }
     let request = Request {
         model: target.model,
         max_tokens: max_tokens(chat, thinking),
         system,
         messages: turns,
-        tools: chat.tools.iter().map(ToolBody::of).collect(),
-        tool_choice: tool_choice(chat, losses)?,
-        output_config: output_config(chat, losses)?,
+        tools: chat.allowed_tools().map(ToolBody::of).collect(),
+        tool_choice: tool_choice(chat)?,
+        output_config: OutputConfig::of(chat, format),
         temperature: temperature(chat, has_thoughts, losses)?,
         top_p: top_p(chat, has_thoughts, losses)?,
         top_k: match chat.top_k {
@@ -73,7 +84,7 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking: Option<Thinking>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output_config: Option<OutputConfig<'a>>,
+    output_config: Option<OutputConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,17 +119,17 @@ struct ChoiceBody<'a> {
 }
 
 #[derive(Serialize)]
-struct OutputConfig<'a> {
+struct OutputConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<FormatBody<'a>>,
+    format: Option<FormatBody>,
 }
 
 #[derive(Serialize)]
-struct FormatBody<'a> {
+struct FormatBody {
     r#type: &'static str,
-    schema: Cow<'a, Value>,
+    schema: Value,
 }
 
 #[derive(Serialize)]
@@ -127,23 +138,51 @@ struct Metadata<'a> {
 }
 
 impl<'a> ToolBody<'a> {
+    /// The API refuses a strict tool whose schema models cannot be held to; the schema is told all the same.
     fn of(tool: &'a Tool) -> Self {
-        let input_schema = match &tool.parameters {
-            None => Cow::Owned(json!({"type": "object"})),
-            // What a function takes is an object anyway; only here it has to be said.
-            Some(Value::Object(schema)) if !schema.contains_key("type") => {
-                let mut typed = schema.clone();
-                typed.shift_insert(0, "type".to_owned(), "object".into());
-                Cow::Owned(Value::Object(typed))
-            }
-            Some(schema) => Cow::Borrowed(schema),
+        let schema = tool.object_schema();
+        let strict = match tool.strict {
+            Some(true) => narrow(&schema),
+            _ => None,
         };
         Self {
             name: &tool.name,
             description: tool.description.as_deref(),
-            input_schema,
-            strict: tool.strict.unwrap_or_default(),
+            strict: strict.is_some(),
+            input_schema: strict.map_or(schema, Cow::Owned),
         }
+    }
+}
+
+impl FormatBody {
+    /// `None` if the answer has no form, or one that can only be asked for in words.
+    fn of(chat: &Chat, losses: &Losses) -> Result<Option<Self>, Unsupported> {
+        let Some(Format::Schema(schema)) = &chat.format else {
+            return Ok(None);
+        };
+        let Some(narrow) = narrow(&described(schema)) else {
+            if schema.strict == Some(true) {
+                losses.lose(Field::Format)?;
+            }
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            r#type: "json_schema",
+            schema: narrow,
+        }))
+    }
+}
+
+impl OutputConfig {
+    /// There is no word for less than `low`.
+    fn of(chat: &Chat, format: Option<FormatBody>) -> Option<Self> {
+        let reasoning = chat.reasoning.as_ref();
+        let effort = match reasoning.and_then(|reasoning| reasoning.effort) {
+            None | Some(Effort::None) => None,
+            Some(effort) => Some(effort.max(Effort::Low).as_str()),
+        };
+        let is_empty = effort.is_none() && format.is_none();
+        (!is_empty).then_some(Self { effort, format })
     }
 }
 
@@ -169,9 +208,14 @@ fn max_tokens(chat: &Chat, thinking: Option<Thinking>) -> u32 {
         .unwrap_or_else(|| budget.saturating_add(MAX_TOKENS_IF_UNSET))
 }
 
-fn tool_choice<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<ChoiceBody<'a>>, Unsupported> {
+/// "Only these" becomes fewer tools.
+fn tool_choice(chat: &Chat) -> Result<Option<ChoiceBody<'_>>, BadRequest> {
     let is_single = chat.parallel_tool_calls == Some(false);
     let (kind, name) = match &chat.tool_choice {
+        Some(ToolChoice::Among { .. }) if chat.allowed_tools().next().is_none() => {
+            let expected = "names of tools that are given";
+            return Err(BadRequest::invalid("tool_choice", expected));
+        }
         // The API refuses a choice of no tools.
         None | Some(ToolChoice::Auto | ToolChoice::None) if chat.tools.is_empty() => {
             return Ok(None);
@@ -183,10 +227,8 @@ fn tool_choice<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<ChoiceBody<
         Some(ToolChoice::Named(name)) => ("tool", Some(&**name)),
         Some(ToolChoice::Among { names, is_required }) => match &names[..] {
             [name] if *is_required => ("tool", Some(&**name)),
-            _ => {
-                losses.lose(Field::ToolChoice)?;
-                ("auto", None)
-            }
+            _ if *is_required => ("any", None),
+            _ => ("auto", None),
         },
     };
     Ok(Some(ChoiceBody {
@@ -194,37 +236,6 @@ fn tool_choice<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<ChoiceBody<
         name,
         disable_parallel_tool_use: is_single && kind != "none",
     }))
-}
-
-fn output_config<'a>(
-    chat: &'a Chat,
-    losses: &Losses,
-) -> Result<Option<OutputConfig<'a>>, Unsupported> {
-    let effort = match chat
-        .reasoning
-        .as_ref()
-        .and_then(|reasoning| reasoning.effort)
-    {
-        None | Some(Effort::None) => None,
-        Some(Effort::Minimal) => {
-            losses.lose(Field::Reasoning)?;
-            None
-        }
-        Some(effort) => Some(effort.as_str()),
-    };
-    let format = match &chat.format {
-        None => None,
-        Some(Format::Json) => {
-            losses.lose(Field::Format)?;
-            None
-        }
-        Some(Format::Schema(schema)) => Some(FormatBody {
-            r#type: "json_schema",
-            schema: described(schema),
-        }),
-    };
-    let is_empty = effort.is_none() && format.is_none();
-    Ok((!is_empty).then_some(OutputConfig { effort, format }))
 }
 
 /// Neither a name nor a description has a field here. The name says nothing to the model; the description goes where JSON

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use self::tools::ToolConfig;
 use self::turns::{Block, Turn, Turns};
-use crate::canon::{Chat, Effort, Field, Format, Losses, Reasoning, Schema, Unsupported};
+use crate::canon::{Chat, Effort, Field, Format, Losses, Reasoning, Schema, Unsupported, narrow};
 use crate::{BadRequest, Target};
 
 #[derive(Serialize)]
@@ -80,14 +80,19 @@ pub(crate) fn write_chat(
     losses.lose_others(&chat.others)?;
     lose_settings(chat, losses)?;
     let turns = Turns::of(chat, losses)?;
+    let text_format = text_format(chat, losses)?;
+    let in_words = match (&text_format, &chat.format) {
+        (None, Some(asked)) => Some(Block::Text(asked.in_words())),
+        _ => None,
+    };
     let body = Body {
         tool_config: ToolConfig::of(chat, turns.have_tools(), losses)?,
-        inference_config: InferenceConfig::of(chat),
+        inference_config: InferenceConfig::of(chat, losses)?,
         output_config: OutputConfig {
-            text_format: text_format(chat, losses)?,
-            effort: effort(chat.reasoning.as_ref(), losses)?,
+            text_format,
+            effort: chat.reasoning.as_ref().and_then(effort),
         },
-        system: turns.system,
+        system: turns.system.into_iter().chain(in_words).collect(),
         messages: turns.messages,
     };
     serde_json::to_vec(&body)
@@ -109,15 +114,20 @@ fn lose_settings(chat: &Chat, losses: &Losses) -> Result<(), Unsupported> {
 }
 
 impl<'a> InferenceConfig<'a> {
-    fn of(chat: &'a Chat) -> Self {
+    fn of(chat: &'a Chat, losses: &Losses) -> Result<Self, Unsupported> {
         let stop = chat.stop.iter().map(String::as_str);
-        Self {
+        let is_possible = |temperature: &f64| (0.0..=1.0).contains(temperature);
+        let temperature = chat.temperature.filter(is_possible);
+        if temperature.is_none() {
+            losses.lose_if(Field::Temperature, chat.temperature)?;
+        }
+        Ok(Self {
             max_tokens: chat.max_tokens,
-            temperature: chat.temperature,
+            temperature,
             top_p: chat.top_p,
             // An empty one stops nothing, and is refused.
             stop_sequences: stop.filter(|sequence| !sequence.is_empty()).collect(),
-        }
+        })
     }
 
     fn is_empty(&self) -> bool {
@@ -140,46 +150,40 @@ impl OutputConfig<'_> {
     }
 }
 
-/// Bedrock has schemas, which it always keeps to, but no "any JSON".
+/// Bedrock has schemas, which it always keeps to, but no "any JSON": `None` for what can only be asked for in words.
 fn text_format<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<TextFormat<'a>>, Unsupported> {
-    match &chat.format {
-        None => Ok(None),
-        Some(Format::Json) => {
+    let Some(Format::Schema(schema)) = &chat.format else {
+        return Ok(None);
+    };
+    let Schema {
+        name,
+        description,
+        schema,
+        strict,
+    } = schema;
+    let Some(schema) = narrow(schema) else {
+        if *strict == Some(true) {
             losses.lose(Field::Format)?;
-            Ok(None)
         }
-        Some(Format::Schema(Schema {
-            name,
-            description,
-            schema,
-            strict: _,
-        })) => Ok(Some(TextFormat {
-            r#type: "json_schema",
-            structure: Structure::JsonSchema {
-                schema: schema.to_string(),
-                name: name.as_deref(),
-                description: description.as_deref(),
-            },
-        })),
-    }
+        return Ok(None);
+    };
+    Ok(Some(TextFormat {
+        r#type: "json_schema",
+        structure: Structure::JsonSchema {
+            schema: schema.to_string(),
+            name: name.as_deref(),
+            description: description.as_deref(),
+        },
+    }))
 }
 
-/// Only an effort from `low` on can be told, or a budget as the nearest one: the least thoughts are each model's own
-/// field, and so are thoughts of no said length. Whether they are shown beside an effort is each model's habit.
-fn effort(
-    reasoning: Option<&Reasoning>,
-    losses: &Losses,
-) -> Result<Option<&'static str>, Unsupported> {
-    // No thoughts are what a model does that is told nothing.
-    let asked = reasoning
-        .and_then(Reasoning::nearest_effort)
-        .filter(|effort| *effort != Effort::None);
-    let told = asked.filter(|effort| *effort >= Effort::Low);
-    let is_shown = reasoning.is_some_and(|reasoning| reasoning.is_shown == Some(true));
-    if told != asked || (asked.is_none() && is_shown) {
-        losses.lose(Field::Reasoning)?;
+/// Only an effort from `low` on can be told, or a budget as the nearest one; thoughts of no said length, and whether they
+/// are shown, are each model's own habit. No thoughts are what a model has that is told nothing.
+fn effort(reasoning: &Reasoning) -> Option<&'static str> {
+    match reasoning.nearest_effort()? {
+        Effort::None => None,
+        effort => Some(effort.max(Effort::Low).as_str()),
     }
-    Ok(told.map(Effort::as_str))
 }
 
 #[cfg(test)]

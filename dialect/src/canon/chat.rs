@@ -1,6 +1,8 @@
 //! What a chat asks.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
 
 use super::{Origin, Proof};
 
@@ -259,6 +261,32 @@ impl Chat {
         }
     }
 
+    /// Takes out the names of speakers who are alone in their role: they tell nobody apart.
+    pub(crate) fn forget_lone_names(&mut self) {
+        for role in [Role::System, Role::User, Role::Assistant, Role::Tool] {
+            let of_role = |message: &&Message| message.role == role;
+            let messages = self.messages.iter().filter(of_role);
+            let mut names = messages.filter_map(|message| message.name.as_deref());
+            let first = names.next();
+            if names.all(|name| Some(name) == first) {
+                let messages = self.messages.iter_mut();
+                for message in messages.filter(|message| message.role == role) {
+                    message.name = None;
+                }
+            }
+        }
+    }
+
+    /// The tools that may be called: where the client allows only some, a target that cannot be told so is given those.
+    pub(crate) fn allowed_tools(&self) -> impl Iterator<Item = &Tool> {
+        let names = match &self.tool_choice {
+            Some(ToolChoice::Among { names, .. }) => Some(names),
+            _ => None,
+        };
+        let is_allowed = move |tool: &&Tool| names.is_none_or(|names| names.contains(&tool.name));
+        self.tools.iter().filter(is_allowed)
+    }
+
     /// The name of the tool that was called under `id`, in the messages so far.
     pub fn tool_name(&self, id: &str) -> Option<&str> {
         let parts = self
@@ -273,6 +301,35 @@ impl Chat {
             })
             .find(|call| call.id == id)
             .map(|call| call.name.as_str())
+    }
+}
+
+impl Tool {
+    /// Its parameters, said to be an object even where that went without saying.
+    pub(crate) fn object_schema(&self) -> Cow<'_, Value> {
+        match &self.parameters {
+            None => Cow::Owned(json!({"type": "object", "properties": {}})),
+            Some(Value::Object(schema)) if !schema.contains_key("type") => {
+                let mut typed = schema.clone();
+                typed.shift_insert(0, "type".to_owned(), "object".into());
+                Cow::Owned(Value::Object(typed))
+            }
+            Some(schema) => Cow::Borrowed(schema),
+        }
+    }
+}
+
+impl Format {
+    /// Asks for it in words, where there is no field for it.
+    pub(crate) fn in_words(&self) -> Cow<'static, str> {
+        match self {
+            Self::Json => Cow::Borrowed(
+                "Answer with a JSON object only: no text around it, and no Markdown fences.",
+            ),
+            Self::Schema(Schema { schema, .. }) => Cow::Owned(format!(
+                "Answer only with JSON that follows this schema: no text around it, and no Markdown fences.\n{schema}"
+            )),
+        }
     }
 }
 
@@ -299,5 +356,33 @@ impl Source {
             },
             None => Self::Url(url.to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_forgotten_that_tell_nobody_apart() {
+        let say = |role, name: Option<&str>| Message {
+            name: name.map(str::to_owned),
+            ..Message::new(role, Vec::new())
+        };
+        let mut chat = Chat {
+            messages: vec![
+                say(Role::System, Some("operator")),
+                say(Role::User, Some("ann")),
+                say(Role::Assistant, Some("planner")),
+                say(Role::User, None),
+                say(Role::Assistant, Some("critic")),
+            ],
+            ..Chat::default()
+        };
+
+        chat.forget_lone_names();
+
+        let names: Vec<_> = chat.messages.iter().map(|it| it.name.as_deref()).collect();
+        assert_eq!(names, [None, None, Some("planner"), None, Some("critic")]);
     }
 }

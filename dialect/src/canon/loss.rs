@@ -48,6 +48,13 @@ impl Losses {
         self.sent.dialect == self.target
     }
 
+    /// Whether one provider understands both dialects: only then do a file's id and the rules of a schema mean the same.
+    pub(crate) fn is_within_a_family(&self) -> bool {
+        let is_openais =
+            |dialect| matches!(dialect, Dialect::OpenaiChat | Dialect::OpenaiResponses);
+        self.is_within_a_dialect() || (is_openais(self.sent.dialect) && is_openais(self.target))
+    }
+
     /// Meets a field that the target does not have.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `finishReason`, both ways.
 
+use crate::UpstreamError;
 use crate::canon::Finish;
 
 /// The reason for an answer that is without its call because that is no JSON.
@@ -8,6 +9,24 @@ pub(super) const MALFORMED_CALL: &str = "MALFORMED_FUNCTION_CALL";
 /// Tells of such a call beside [`MALFORMED_CALL`].
 pub(super) fn malformed_call(name: &str, arguments: &str) -> String {
     format!("Malformed function call: {name}({arguments})")
+}
+
+/// What went wrong, if an answer that says nothing ended for `reason`: a call that is no JSON, above all. Asking again, or
+/// someone else, helps.
+pub(super) fn failure_of(reason: &str, message: Option<&str>) -> Option<UpstreamError> {
+    let is_an_end = matches!(reason, "STOP" | "MAX_TOKENS")
+        || matches!(finish_of(reason, false), None | Some(Finish::ContentFilter));
+    (!is_an_end).then(|| UpstreamError {
+        message: match message {
+            Some(message) => {
+                format!("The answer ended with `{reason}` and nothing said: {message}")
+            }
+            None => format!("The answer ended with `{reason}` and nothing said."),
+        },
+        kind: Some(reason.to_owned()),
+        status: Some(502),
+        ..UpstreamError::default()
+    })
 }
 
 /// What a reason means; `None` while there is none. Unknown ones end an answer as any end does.

@@ -26,6 +26,7 @@ pub(super) struct Candidate<'a> {
     #[serde(borrow)]
     pub(super) content: Option<Content<'a>>,
     pub(super) finish_reason: Option<String>,
+    pub(super) finish_message: Option<String>,
     /// Absent is 0.
     pub(super) index: Option<u32>,
     #[serde(borrow)]

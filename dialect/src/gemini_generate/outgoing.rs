@@ -20,7 +20,7 @@ pub(super) struct Content<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Part<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
+    text: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     thought: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,16 +69,16 @@ pub(super) struct FunctionResponse<'a> {
 }
 
 impl<'a> Part<'a> {
-    pub(super) fn text(text: &'a str) -> Self {
+    pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Self {
         Self {
-            text: Some(text),
+            text: Some(text.into()),
             ..Self::default()
         }
     }
 
     pub(super) fn thinking(text: &'a str, signature: Option<Cow<'a, str>>) -> Self {
         Self {
-            text: Some(text),
+            text: Some(Cow::Borrowed(text)),
             thought: true,
             thought_signature: signature.filter(|signature| is_base64(signature)),
             ..Self::default()
@@ -126,6 +126,10 @@ impl<'a> Part<'a> {
 
     pub(super) fn is_call(&self) -> bool {
         self.function_call.is_some()
+    }
+
+    pub(super) fn is_response(&self) -> bool {
+        self.function_response.is_some()
     }
 
     pub(super) fn response(response: FunctionResponse<'a>) -> Self {

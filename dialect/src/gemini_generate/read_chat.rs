@@ -35,6 +35,7 @@ pub(crate) fn read_chat(_endpoint: Endpoint, body: &[u8]) -> Result<Chat, BadReq
             "model" | "labels" => {}
             "serviceTier" if is_usual_tier(&value) => {}
             "store" if value == Value::Bool(false) => {}
+            "safetySettings" if filters_nothing(&value) => {}
             _ => chat.others.push((name, value)),
         }
     }
@@ -55,6 +56,22 @@ fn read_system(
         return Err(at.field("parts").invalid("texts"));
     }
     Ok((!parts.is_empty()).then(|| Message::new(Role::System, parts)))
+}
+
+/// Filters that are turned off: no one else has them. Who wants one to filter is told that it would not.
+fn filters_nothing(settings: &Value) -> bool {
+    let is_off = |setting: &Value| {
+        let mut fields = setting.as_object().into_iter().flatten();
+        let threshold = fields.find(|(name, _)| camel(name) == "threshold");
+        let threshold = threshold.and_then(|(_, value)| value.as_str());
+        matches!(
+            threshold,
+            None | Some("OFF" | "BLOCK_NONE" | "HARM_BLOCK_THRESHOLD_UNSPECIFIED")
+        )
+    };
+    settings
+        .as_array()
+        .is_some_and(|settings| settings.iter().all(is_off))
 }
 
 fn is_usual_tier(value: &Value) -> bool {
@@ -98,7 +115,10 @@ mod tests {
             "labels": {"team": "a"},
             "serviceTier": "STANDARD",
             "store": false,
-            "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
+            "safetySettings": [
+                {"category": "HARM_CATEGORY_HATE_SPEECH", "threshold": "BLOCK_NONE"},
+                {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_LOW_AND_ABOVE"},
+            ],
             "cached_content": "cachedContents/1",
             "tools": [{"googleSearch": {}}],
             "somethingNew": 1,
@@ -113,6 +133,17 @@ mod tests {
             "somethingNew",
         ];
         assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn filters_that_are_off_ask_for_nothing() {
+        let chat = read(&json!({
+            "contents": [],
+            "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}],
+        }))
+        .unwrap();
+
+        assert_eq!(chat.others, []);
     }
 
     #[test]

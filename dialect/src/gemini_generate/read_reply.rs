@@ -21,7 +21,17 @@ pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
     }
     let mut candidates = answer.candidates.unwrap_or_default();
     candidates.sort_by_key(|candidate| candidate.index.unwrap_or_default());
-    let mut choices: Vec<Choice> = candidates.into_iter().map(read_candidate).collect();
+    let mut failure = None;
+    let mut choices: Vec<Choice> = candidates
+        .into_iter()
+        .map(|candidate| read_candidate(candidate, &mut failure))
+        .collect();
+    let says_nothing = |choice: &Choice| choice.parts.iter().all(is_thought);
+    if let Some(failure) = failure
+        && choices.iter().all(says_nothing)
+    {
+        return Err(ReplyFault::from(failure));
+    }
     if choices.is_empty() {
         // A prompt that Google refuses to answer has no candidates.
         let feedback = answer.prompt_feedback.as_ref();
@@ -46,7 +56,13 @@ pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
     })
 }
 
-fn read_candidate(candidate: Candidate<'_>) -> Choice {
+/// Thoughts are for nothing without an answer.
+fn is_thought(part: &Part) -> bool {
+    matches!(part, Part::Thinking { .. } | Part::RedactedThinking(_))
+}
+
+/// Leaves in `failure` what went wrong, should this be nothing.
+fn read_candidate(candidate: Candidate<'_>, failure: &mut Option<UpstreamError>) -> Choice {
     let content = candidate.content.and_then(|content| content.parts);
     let mut parts = Vec::new();
     for part in content.unwrap_or_default() {
@@ -54,6 +70,10 @@ fn read_candidate(candidate: Candidate<'_>) -> Choice {
     }
     let has_calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let reason = candidate.finish_reason.as_deref().unwrap_or("STOP");
+    let message = candidate.finish_message.as_deref();
+    *failure = failure
+        .take()
+        .or_else(|| finish::failure_of(reason, message));
     Choice {
         finish: finish::finish_of(reason, has_calls).unwrap_or_default(),
         parts,
@@ -126,6 +146,32 @@ mod tests {
         assert_eq!(read(r#"{"candidates":"x"}"#), Err(ReplyFault::NoAnswer));
         assert_eq!(read(r#"{"promptFeedback":{}}"#), Err(ReplyFault::NoAnswer));
         assert_eq!(read("[]"), Err(ReplyFault::NoAnswer));
+    }
+
+    #[test]
+    fn an_answer_that_failed_and_says_nothing_is_a_fault() {
+        for reason in [
+            "MALFORMED_FUNCTION_CALL",
+            "UNEXPECTED_TOOL_CALL",
+            "MISSING_THOUGHT_SIGNATURE",
+            "MALFORMED_RESPONSE",
+            "OTHER",
+        ] {
+            let body = |parts: &str| {
+                format!(
+                    r#"{{"candidates":[{{"finishReason":"{reason}","content":{{"parts":[{parts}]}}}}]}}"#
+                )
+            };
+            let Err(ReplyFault::Upstream(error)) = read(&body(r#"{"text":"hm","thought":true}"#))
+            else {
+                panic!("{reason}")
+            };
+            assert_eq!(error.status, Some(502));
+            assert!(error.message.contains(reason), "{}", error.message);
+            assert!(read(&body(r#"{"text":"Hi"}"#)).is_ok(), "{reason}");
+        }
+        assert!(read(r#"{"candidates":[{"finishReason":"STOP"}]}"#).is_ok());
+        assert!(read(r#"{"candidates":[{"finishReason":"MAX_TOKENS"}]}"#).is_ok());
     }
 
     #[test]

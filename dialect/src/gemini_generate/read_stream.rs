@@ -23,6 +23,7 @@ pub(crate) struct Reader {
 #[derive(Debug, Default)]
 struct Progress {
     n_calls: u32,
+    has_text: bool,
     /// Of the calls that have one.
     call_ids: Vec<String>,
     has_unsigned_thoughts: bool,
@@ -66,7 +67,7 @@ impl StreamReader for Reader {
             });
         }
         for candidate in candidates.unwrap_or_default() {
-            self.read_candidate(candidate, events);
+            self.read_candidate(candidate, events)?;
         }
         let is_blocked = prompt_feedback
             .as_ref()
@@ -83,7 +84,11 @@ impl StreamReader for Reader {
 }
 
 impl Reader {
-    fn read_candidate(&mut self, candidate: Candidate<'_>, events: &mut Vec<Event>) {
+    fn read_candidate(
+        &mut self,
+        candidate: Candidate<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), StreamFaultKind> {
         let choice = candidate.index.unwrap_or_default();
         let progress = self.choices.entry(choice).or_default();
         if let Some(raw) = candidate.logprobs_result
@@ -97,9 +102,16 @@ impl Reader {
         }
         let has_calls = progress.n_calls > 0;
         let reason = candidate.finish_reason.unwrap_or_default();
+        let says_nothing = |progress: &Progress| progress.n_calls == 0 && !progress.has_text;
+        if self.choices.values().all(says_nothing)
+            && let Some(failure) = finish::failure_of(&reason, candidate.finish_message.as_deref())
+        {
+            return Err(StreamFaultKind::Upstream(Box::new(failure)));
+        }
         if let Some(finish) = finish::finish_of(&reason, has_calls) {
             self.finish(choice, finish, events);
         }
+        Ok(())
     }
 
     /// Some models give the reason in every chunk from the first on.
@@ -142,6 +154,7 @@ impl Progress {
         }
         if let Some(text) = text {
             self.has_unsigned_thoughts = false;
+            self.has_text = true;
             events.push(Event::Text { choice, text });
         }
     }
@@ -310,6 +323,24 @@ mod tests {
         let chunk = json!({"candidates": [{"finishReason": "STOP"}]});
 
         assert_eq!(events(&[chunk.clone(), chunk]), [finish(Finish::Stop)]);
+    }
+
+    #[test]
+    fn an_answer_that_failed_is_a_fault_only_if_nothing_was_said() {
+        let failed = json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "m"}]});
+
+        let StreamFaultKind::Upstream(error) = fault(&failed.to_string()) else {
+            panic!("{failed}")
+        };
+        let said = events(&[part(&json!({"text": "Hi"})), failed]);
+
+        assert_eq!(error.status, Some(502));
+        assert!(
+            error.message.ends_with("nothing said: m"),
+            "{}",
+            error.message
+        );
+        assert_eq!(said.last(), Some(&finish(Finish::Stop)));
     }
 
     #[test]

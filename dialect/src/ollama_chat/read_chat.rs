@@ -1,7 +1,7 @@
 //! A client's request → the canonical form.
 //!
 //! `/api/chat` and `/api/generate` differ in how they hold the prompt, and in nothing else. Ollama's own knobs, such as
-//! `options.num_ctx`, have no place in other dialects and are kept as others; where they say what is the default anyway,
+//! `options.mirostat`, have no place in other dialects and are kept as others; where they say what is the default anyway,
 //! they are not kept.
 
 mod messages;
@@ -192,9 +192,28 @@ fn read_option(
                 value => texts(value, place)?,
             };
         }
+        _ if is_of_the_machine(name) => {}
         _ => chat.others.push((place.to_string(), value)),
     }
     Ok(())
+}
+
+/// How a model is run on Ollama's own machine: other providers know best what theirs need.
+fn is_of_the_machine(option: &str) -> bool {
+    matches!(
+        option,
+        "num_ctx"
+            | "num_batch"
+            | "num_gpu"
+            | "num_keep"
+            | "num_thread"
+            | "main_gpu"
+            | "low_vram"
+            | "numa"
+            | "use_mmap"
+            | "use_mlock"
+            | "f16_kv"
+    )
 }
 
 fn read_format(value: Value, place: Place<'_>) -> Result<Option<Format>, BadRequest> {

@@ -143,20 +143,30 @@ fn lose_what_has_no_place(chat: &Chat, losses: &Losses) -> Result<(), Unsupporte
     losses.lose_if(Field::Verbosity, chat.verbosity.as_ref())
 }
 
-/// A choice among tools is always the model's here; to let it call none, it is told of none.
+/// A choice among tools is always the model's here; to let it call none, or only some, it is told of no others.
 fn write_tools<'a>(chat: &'a Chat, losses: &Losses) -> Result<Vec<ToolEntry<'a>>, Unsupported> {
     match chat.tool_choice {
         Some(ToolChoice::None) => return Ok(Vec::new()),
-        None | Some(ToolChoice::Auto) => {}
-        Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Among { .. }) => {
-            losses.lose(Field::ToolChoice)?;
-        }
+        None
+        | Some(
+            ToolChoice::Auto
+            | ToolChoice::Among {
+                is_required: false, ..
+            },
+        ) => {}
+        Some(
+            ToolChoice::Required
+            | ToolChoice::Named(_)
+            | ToolChoice::Among {
+                is_required: true, ..
+            },
+        ) => losses.lose(Field::ToolChoice)?,
     }
     let wants_one_call = chat.parallel_tool_calls == Some(false) && !chat.tools.is_empty();
     if wants_one_call {
         losses.lose(Field::ParallelToolCalls)?;
     }
-    Ok(chat.tools.iter().map(ToolEntry::of).collect())
+    Ok(chat.allowed_tools().map(ToolEntry::of).collect())
 }
 
 impl<'a> ToolEntry<'a> {

@@ -25,6 +25,10 @@ pub(super) struct Habits {
     pub(super) knows_names: bool,
     /// Whether one can be told to choose among some of the tools.
     pub(super) knows_allowed_tools: bool,
+    /// Whether formats and strict schemas have to keep to OpenAI's rules.
+    pub(super) has_schema_rules: bool,
+    /// Whether thoughts are in the total of tokens alone, and not in those of the completion.
+    pub(super) counts_thoughts_apart: bool,
     /// Whether several texts of a message have to be one string.
     pub(super) wants_one_text: bool,
     /// Whether the assistant's former thoughts go back to it, as `reasoning_content`.
@@ -40,6 +44,8 @@ const OPENAI: Habits = Habits {
     refused: &[Field::TopK, Field::MinP],
     knows_names: true,
     knows_allowed_tools: true,
+    has_schema_rules: true,
+    counts_thoughts_apart: false,
     wants_one_text: false,
     takes_thoughts: false,
     takes_signatures: false,
@@ -50,6 +56,7 @@ const OPENAI: Habits = Habits {
 const OTHERS: Habits = Habits {
     knows_max_completion_tokens: false,
     knows_allowed_tools: false,
+    has_schema_rules: false,
     ..OPENAI
 };
 
@@ -86,6 +93,18 @@ fn effort(reasoning: &Reasoning) -> Fields {
     match reasoning.nearest_effort() {
         Some(effort) => one("reasoning_effort", effort.as_str()),
         None => Fields::new(),
+    }
+}
+
+/// `reasoning`, with an effort that is one of the words from `least` to `most`, or none: the nearest one.
+fn within(reasoning: &Reasoning, least: Effort, most: Effort) -> Reasoning {
+    let nearest = |effort| match effort {
+        Effort::None => Effort::None,
+        effort => effort.clamp(least, most),
+    };
+    Reasoning {
+        effort: reasoning.nearest_effort().map(nearest),
+        ..reasoning.clone()
     }
 }
 
@@ -145,7 +164,8 @@ mod tests {
 
         check(Manners::Groq, &effort(Effort::None), says("none"));
         check(Manners::Groq, &effort(Effort::Medium), says("medium"));
-        check(Manners::Groq, &effort(Effort::Max), None);
+        check(Manners::Groq, &effort(Effort::Max), says("high"));
+        check(Manners::Groq, &effort(Effort::Minimal), says("low"));
     }
 
     #[test]
@@ -181,6 +201,11 @@ mod tests {
             Manners::GeminiOpenai,
             &effort(Effort::Low),
             Some(json!({"reasoning_effort": "low"})),
+        );
+        check(
+            Manners::GeminiOpenai,
+            &effort(Effort::ExtraHigh),
+            Some(json!({"reasoning_effort": "high"})),
         );
     }
 }

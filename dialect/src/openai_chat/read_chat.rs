@@ -80,7 +80,9 @@ fn is_hint(name: &str, value: &Value) -> bool {
         | "cache_control"
         | "prompt_cache_key"
         | "prompt_cache_options"
-        | "prompt_cache_retention" => true,
+        | "prompt_cache_retention"
+        // What the answer may look like: it comes faster if it does.
+        | "prediction" => true,
         "store" => value == false,
         "service_tier" => value == "auto" || value == "default",
         "modalities" => {

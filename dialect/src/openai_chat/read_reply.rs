@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use shared::config::Manners;
 
+use super::manners::Habits;
 use super::said::{self, Said};
 use crate::canon::{Choice, Finish, Part, Reply, ToolCall};
 use crate::{ReplyFault, UpstreamError, Usage};
@@ -37,14 +39,14 @@ struct ChoiceBody {
 /// # Errors
 ///
 /// What is no answer: an error in spite of the status, a web page, half a document.
-pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
+pub(crate) fn read_reply(body: &[u8], manners: Manners) -> Result<Reply, ReplyFault> {
     let (body, answers) = open::<ChoiceBody>(body)?;
     let choices = answers.into_iter().map(read_choice);
     Ok(Reply {
         id: said::word(body.id),
         model: said::word(body.model),
         choices: choices.collect::<Result<_, _>>()?,
-        usage: usage(body.usage),
+        usage: chat_usage(body.usage, Habits::of(manners)),
     })
 }
 
@@ -83,6 +85,28 @@ pub(super) fn error(raw: &RawValue) -> Option<UpstreamError> {
 
 pub(super) fn usage(raw: Option<&RawValue>) -> Option<Usage> {
     Usage::parse(raw?.get().as_bytes())
+}
+
+/// Google's endpoint tells of thoughts only by a total that is more than its parts.
+pub(super) fn chat_usage(raw: Option<&RawValue>, habits: &Habits) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Total {
+        total_tokens: u32,
+    }
+    let usage = usage(raw)?;
+    let total = match habits.counts_thoughts_apart {
+        true => serde_json::from_str(raw?.get()).ok(),
+        false => None,
+    };
+    let n_thoughts = total.map_or(0, |Total { total_tokens }| {
+        total_tokens.saturating_sub(usage.total())
+    });
+    Usage {
+        completion_tokens: usage.completion_tokens.saturating_add(n_thoughts),
+        reasoning_tokens: usage.reasoning_tokens.saturating_add(n_thoughts),
+        ..usage
+    }
+    .believed()
 }
 
 fn read_choice(choice: ChoiceBody) -> Result<Choice, ReplyFault> {
@@ -139,15 +163,15 @@ fn read_parts(mut said: Said) -> Vec<Part> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(body: &[u8]) -> Result<Reply, ReplyFault> {
+        read_reply(body, Manners::Plain)
+    }
     use proptest::prelude::*;
 
     #[track_caller]
     fn check_fault(body: &str, expected: &ReplyFault) {
-        assert_eq!(
-            read_reply(body.as_bytes()).as_ref(),
-            Err(expected),
-            "{body}"
-        );
+        assert_eq!(read(body.as_bytes()).as_ref(), Err(expected), "{body}");
     }
 
     #[test]
@@ -172,16 +196,15 @@ mod tests {
 
     #[test]
     fn an_answer_that_its_provider_broke_off_is_a_fault() {
-        let reply = read_reply(
-            br#"{"choices":[{"message":{"content":"Hel"},"finish_reason":"network_error"}]}"#,
-        );
+        let reply =
+            read(br#"{"choices":[{"message":{"content":"Hel"},"finish_reason":"network_error"}]}"#);
 
         assert!(matches!(reply, Err(ReplyFault::Upstream(_))), "{reply:?}");
     }
 
     #[test]
     fn tool_calls_that_end_with_stop_end_with_tool_calls() {
-        let reply = read_reply(
+        let reply = read(
             br#"{"choices":[{"finish_reason":"stop","message":{"content":null,
                 "tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}]}"#,
         )
@@ -190,17 +213,33 @@ mod tests {
         assert_eq!(reply.choices[0].finish, Finish::ToolCalls);
     }
 
+    #[test]
+    fn thoughts_that_are_only_in_googles_total_are_counted() {
+        let usage = |manners, total: u32| {
+            let usage =
+                format!(r#"{{"prompt_tokens":10,"completion_tokens":5,"total_tokens":{total}}}"#);
+            let body =
+                format!(r#"{{"choices":[{{"message":{{"content":"Hi"}}}}],"usage":{usage}}}"#);
+            let usage = read_reply(body.as_bytes(), manners).unwrap().usage.unwrap();
+            (usage.completion_tokens, usage.reasoning_tokens)
+        };
+
+        assert_eq!(usage(Manners::GeminiOpenai, 115), (105, 100));
+        assert_eq!(usage(Manners::GeminiOpenai, 15), (5, 0));
+        assert_eq!(usage(Manners::Plain, 115), (5, 0));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(body in any::<Vec<u8>>()) {
-            let _ = read_reply(&body);
+            let _ = read(&body);
         }
 
         #[test]
         fn no_json_makes_it_panic(
             body in r#"\{"(choices|error|id)":\[?(\{"(message|index)":)?[\[\]{}0-9"a-z:,]{0,12}\}?\]?\}"#,
         ) {
-            let _ = read_reply(body.as_bytes());
+            let _ = read(body.as_bytes());
         }
     }
 }

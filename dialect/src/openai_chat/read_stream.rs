@@ -10,16 +10,19 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use shared::config::Manners;
 
 use self::calls::Calls;
+use super::manners::Habits;
 use super::read_reply;
 use super::said::{self, Said};
 use crate::UpstreamError;
 use crate::canon::{Event, StreamReader};
 use crate::relay::StreamFaultKind;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reader {
+    habits: &'static Habits,
     is_started: bool,
     choices: BTreeMap<u32, Progress>,
 }
@@ -104,12 +107,20 @@ impl StreamReader for Reader {
         let usage = chunk
             .usage
             .or(extension.and_then(|extension| extension.usage));
-        events.extend(read_reply::usage(usage).map(Event::Usage));
+        events.extend(read_reply::chat_usage(usage, self.habits).map(Event::Usage));
         Ok(())
     }
 }
 
 impl Reader {
+    pub(crate) fn new(manners: Manners) -> Self {
+        Self {
+            habits: Habits::of(manners),
+            is_started: false,
+            choices: BTreeMap::new(),
+        }
+    }
+
     fn read_choice(
         &mut self,
         chunk: Choice,

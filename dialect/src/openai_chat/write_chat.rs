@@ -87,14 +87,21 @@ pub(crate) fn write_chat(
     let keep = Keep { habits, losses };
     let others = others(chat, losses)?;
     let logprobs = keep.option(Field::Logprobs, chat.logprobs)?;
+    let format = chat.format.as_ref();
+    let response_format = format.and_then(|format| FormatShape::of(format, habits, losses));
+    let mut messages = messages::shapes(chat, habits, losses)?;
+    if let (None, Some(format)) = (&response_format, format) {
+        messages::instruct(&mut messages, format.in_words());
+    }
+    let (tools, tool_choice) = tools::offer(chat, habits, losses)?;
     let max_tokens = |has_this_name: bool| chat.max_tokens.filter(|_| has_this_name);
     let request = Request {
         model: target.model,
-        messages: messages::shapes(chat, habits, losses)?,
-        tools: chat.tools.iter().map(ToolShape::of).collect(),
-        tool_choice: tools::choice(chat.tool_choice.as_ref(), habits, losses)?,
+        messages,
+        tools,
+        tool_choice,
         parallel_tool_calls: chat.parallel_tool_calls,
-        response_format: chat.format.as_ref().map(FormatShape::of),
+        response_format,
         max_completion_tokens: max_tokens(habits.knows_max_completion_tokens),
         max_tokens: max_tokens(!habits.knows_max_completion_tokens),
         temperature: chat.temperature,

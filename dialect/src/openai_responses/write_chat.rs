@@ -64,7 +64,16 @@ pub(crate) fn write_chat(
     losses.lose_if(Field::N, chat.n.filter(|n| *n != 1))?;
     losses.lose_if(Field::LogitBias, chat.logit_bias.as_ref())?;
 
-    let (instructions, messages) = items::split_instructions(&chat.messages);
+    let (mut instructions, messages) = items::split_instructions(&chat.messages);
+    let text = settings::text(chat, losses);
+    let has_format = text.as_ref().is_some_and(TextAsked::has_format);
+    if let Some(format) = chat.format.as_ref().filter(|_| !has_format) {
+        let instructions = instructions.get_or_insert_default();
+        if !instructions.is_empty() {
+            instructions.push_str("\n\n");
+        }
+        instructions.push_str(&format.in_words());
+    }
     let reasoning = settings::reasoning(chat.reasoning.as_ref());
     let mut include = Vec::new();
     if reasoning.as_ref().is_some_and(ReasoningAsked::is_thinking) {
@@ -78,10 +87,10 @@ pub(crate) fn write_chat(
         model: target.model,
         instructions,
         input: items::write(messages, chat.messages.len() - messages.len(), losses)?,
-        tools: settings::tools(&chat.tools),
+        tools: settings::tools(&chat.tools, losses),
         tool_choice: chat.tool_choice.as_ref().map(settings::tool_choice),
         parallel_tool_calls: chat.parallel_tool_calls,
-        text: settings::text(chat),
+        text,
         reasoning,
         max_output_tokens: chat.max_tokens,
         temperature: chat.temperature,

@@ -284,7 +284,7 @@ fn no_reply_makes_a_parser_panic() {
     run("replies", |input, _| {
         for dialect in Dialect::ALL {
             let _vectors = wire::read_embedding_reply(dialect, input);
-            let Ok(reply) = wire::read_reply(dialect, input) else {
+            let Ok(reply) = wire::read_reply(dialect, Manners::Plain, input) else {
                 continue;
             };
             for (name, endpoint) in CLIENTS {

@@ -2,7 +2,7 @@
 
 use dialect::wire;
 use serde_json::json;
-use shared::config::Dialect;
+use shared::config::{Dialect, Manners};
 
 use crate::fixtures::{CLIENTS, cases, facts, pretty};
 
@@ -12,7 +12,7 @@ fn every_answer_is_told_to_every_client() {
     for dialect in Dialect::ALL {
         for case in cases(&format!("replies/{}", dialect.name()), "json") {
             for (name, endpoint) in CLIENTS {
-                let output = match wire::read_reply(dialect, &case.bytes) {
+                let output = match wire::read_reply(dialect, Manners::Plain, &case.bytes) {
                     Ok(reply) => wire::write_reply(endpoint, reply, &facts(endpoint)),
                     Err(fault) => json!({"fault": format!("{fault:?}")})
                         .to_string()

@@ -6,7 +6,7 @@ use dialect::canon::StreamVariant;
 use dialect::{
     Endpoint, ErrorBody, ErrorType, StreamFault, StreamFaultKind, StreamRelay, Usage, wire,
 };
-use shared::config::Dialect;
+use shared::config::{Dialect, Manners};
 
 use crate::fixtures::{CLIENTS, cases, facts};
 
@@ -67,7 +67,7 @@ pub(crate) fn relay<'a>(
 pub(crate) fn translation(dialect: Dialect, endpoint: Endpoint) -> StreamRelay {
     StreamRelay::translate(
         wire::framing(dialect, StreamVariant::Usual),
-        wire::reader(dialect),
+        wire::reader(dialect, Manners::Plain),
         1,
         wire::writer(endpoint, facts(endpoint)),
     )
@@ -77,7 +77,7 @@ pub(crate) fn translation(dialect: Dialect, endpoint: Endpoint) -> StreamRelay {
 pub(crate) fn observation(dialect: Dialect) -> StreamRelay {
     StreamRelay::observe(
         wire::framing(dialect, StreamVariant::Usual),
-        wire::reader(dialect),
+        wire::reader(dialect, Manners::Plain),
         1,
         wire::writer(Endpoint::ChatCompletions, facts(Endpoint::ChatCompletions)),
     )

@@ -4,6 +4,14 @@ use serde_json::Value;
 
 use crate::fields::{Item, Reading};
 
+/// Checks the schema that a model is held to, if it `is_strict`.
+pub(super) fn check_held(schema: &Item<'_>, is_strict: bool) -> Reading<()> {
+    match refusal(schema.value()) {
+        Some(rule) if is_strict => Err(schema.against(rule)),
+        _ => Ok(()),
+    }
+}
+
 /// A JSON schema of an object, as every API wants it for a tool's arguments.
 pub(super) fn of_arguments(item: &Item<'_>) -> Reading<Value> {
     let schema = item.any_object()?;
@@ -18,12 +26,36 @@ pub(super) fn of_arguments(item: &Item<'_>) -> Reading<Value> {
     Ok(item.value().clone())
 }
 
+/// OpenAI's rule for formats: an answer is an object, and its schema says so.
+pub(super) fn check_root(schema: &Item<'_>) -> Reading<()> {
+    let kind = schema.any_object()?.get("type");
+    match kind.is_some_and(|kind| kind == "object") {
+        true => Ok(()),
+        false => {
+            let got = kind.map_or_else(|| "None".to_owned(), Value::to_string);
+            let rule = format!(
+                "Invalid schema for response_format: schema must be a JSON Schema of 'type: \"object\"', got 'type: {got}'."
+            );
+            Err(schema.against(rule))
+        }
+    }
+}
+
 /// `^[a-zA-Z0-9_-]{1,64}$`.
 pub(super) fn name<'a>(item: &Item<'a>) -> Reading<&'a str> {
     let name = item.text()?;
     match name.len() <= 64 && is_plain(name) {
         true => Ok(name),
         false => Err(item.against("string does not match pattern '^[a-zA-Z0-9_-]{1,64}$'.")),
+    }
+}
+
+/// `^[a-zA-Z0-9_.:-]{1,64}$`, as Bedrock has it for the ids of calls.
+pub(super) fn call_id<'a>(item: &Item<'a>) -> Reading<&'a str> {
+    let id = item.text()?;
+    match id.len() <= 64 && is_plain(&id.replace(['.', ':'], "_")) {
+        true => Ok(id),
+        false => Err(item.against("string does not match pattern '^[a-zA-Z0-9_.:-]{1,64}$'.")),
     }
 }
 
@@ -45,17 +77,89 @@ pub(super) fn is_strict(schema: &Value) -> bool {
     }
 }
 
-/// Anthropic's rule for formats: every object takes no other properties than its own.
-pub(super) fn has_closed_objects(schema: &Value) -> bool {
-    match schema {
-        Value::Object(fields) => {
-            let is_object = schema["type"] == "object";
-            let is_closed = schema["additionalProperties"] == false;
-            (!is_object || is_closed) && fields.values().all(has_closed_objects)
+/// What Anthropic refuses in a schema that it is to hold a model to: formats, and strict tools. `None` if it takes it.
+///
+/// <https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>
+pub(super) fn refusal(schema: &Value) -> Option<String> {
+    refusal_at(schema, schema, 0)
+}
+
+/// No schema that ends goes deeper than this by its references.
+const REFERENCES_MAX: usize = 64;
+
+fn refusal_at(schema: &Value, root: &Value, n_references: usize) -> Option<String> {
+    let fields = schema.as_object()?;
+    if let Some(reference) = fields.get("$ref") {
+        if n_references > REFERENCES_MAX {
+            return Some("Recursive schemas are not supported".to_owned());
         }
-        Value::Array(elements) => elements.iter().all(has_closed_objects),
-        _ => true,
+        let pointer = reference.as_str().and_then(|it| it.strip_prefix('#'));
+        let Some(target) = pointer.and_then(|pointer| root.pointer(pointer)) else {
+            return Some("External '$ref' is not supported".to_owned());
+        };
+        return refusal_at(target, root, n_references + 1);
     }
+    let kind = &schema["type"];
+    let kinds = kind
+        .as_array()
+        .map_or(std::slice::from_ref(kind), Vec::as_slice);
+    for kind in kinds.iter().filter_map(Value::as_str) {
+        if kind == "object" && schema["additionalProperties"] != false {
+            let rule = "For 'object' type, 'additionalProperties' must be explicitly set to false";
+            return Some(rule.to_owned());
+        }
+        if kind == "array" && fields.get("minItems").is_some_and(|it| it != 0 && it != 1) {
+            let rule = "For 'array' type, 'minItems' values other than 0 or 1 are not supported";
+            return Some(rule.to_owned());
+        }
+        let unsupported: &[&str] = match kind {
+            "integer" | "number" => &[
+                "minimum",
+                "maximum",
+                "exclusiveMinimum",
+                "exclusiveMaximum",
+                "multipleOf",
+            ],
+            "string" => &["minLength", "maxLength"],
+            "array" => &["maxItems", "uniqueItems", "prefixItems", "contains"],
+            _ => &["minProperties", "maxProperties", "patternProperties"],
+        };
+        if let Some(name) = unsupported.iter().find(|name| fields.contains_key(**name)) {
+            return Some(format!(
+                "For '{kind}' type, property '{name}' is not supported"
+            ));
+        }
+    }
+    for name in ["oneOf", "not", "if", "dependentSchemas"] {
+        if fields.contains_key(name) {
+            return Some(format!("Schema type '{name}' is not supported"));
+        }
+    }
+    let values = schema["enum"].as_array().into_iter().flatten();
+    for value in values.filter(|_| !kind.is_null()) {
+        let is_fitting = match kind.as_str() {
+            Some("string") => value.is_string(),
+            Some("integer" | "number") => value.is_number(),
+            Some("boolean") => value.is_boolean(),
+            Some("null") => value.is_null(),
+            // Of several types, none is found to fit.
+            _ => false,
+        };
+        if !is_fitting {
+            return Some(format!(
+                "Enum value {value} does not match declared type {kind}"
+            ));
+        }
+    }
+    let of_maps = ["properties", "$defs", "definitions"].into_iter();
+    let of_maps = of_maps.filter_map(|name| schema[name].as_object());
+    let of_lists = ["anyOf", "allOf"].into_iter();
+    let of_lists = of_lists.filter_map(|name| schema[name].as_array());
+    let mut below = of_maps
+        .flat_map(|schemas| schemas.values())
+        .chain(of_lists.flatten())
+        .chain(fields.get("items"));
+    below.find_map(|schema| refusal_at(schema, root, n_references))
 }
 
 fn is_closed(schema: &Value) -> bool {
@@ -76,6 +180,42 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn anthropic_holds_models_to_a_part_of_the_language() {
+        let object = |inner: serde_json::Value| {
+            json!({
+                "type": "object", "properties": {"minimum": inner}, "additionalProperties": false,
+                "$defs": {"D": {"type": "string"}, "R": {"anyOf": [{"$ref": "#/$defs/R"}]}},
+            })
+        };
+        let without_r = |inner: serde_json::Value| {
+            let mut schema = object(inner);
+            schema["$defs"].as_object_mut().unwrap().remove("R");
+            schema
+        };
+
+        for fine in [
+            json!({"type": "string", "enum": ["a"], "format": "date", "pattern": "^a"}),
+            json!({"type": ["string", "null"]}),
+            json!({"type": "array", "items": {"type": "null"}, "minItems": 1}),
+            json!({"$ref": "#/$defs/D"}),
+        ] {
+            assert_eq!(refusal(&without_r(fine.clone())), None, "{fine}");
+        }
+        for refused in [
+            json!({"type": "object"}),
+            json!({"type": "integer", "maximum": 5}),
+            json!({"type": "string", "minLength": 1}),
+            json!({"type": "array", "items": {"type": "string"}, "minItems": 2}),
+            json!({"type": ["string", "null"], "enum": ["a", null]}),
+            json!({"oneOf": [{"type": "string"}]}),
+            json!({"$ref": "https://example.com"}),
+        ] {
+            assert!(refusal(&without_r(refused.clone())).is_some(), "{refused}");
+        }
+        assert!(refusal(&object(json!({"$ref": "#/$defs/R"}))).is_some());
+    }
 
     #[test]
     fn a_strict_schema_is_closed_all_the_way_down() {

@@ -285,6 +285,10 @@ async fn what_anthropic_refuses_is_refused_with_its_field() {
             "output_config.format.schema: For 'object' type",
         ),
         (
+            json!({"tools": [{"name": "f", "strict": true, "input_schema": {"type": "object"}}]}),
+            "tools.0.input_schema: For 'object' type",
+        ),
+        (
             thinking(1000, json!({})),
             "thinking.budget_tokens: Input should be",
         ),

@@ -184,6 +184,7 @@ async fn what_bedrock_refuses_is_refused_with_its_field() {
     let assistant = |content: Value| json!({"role": "assistant", "content": content});
     let call = json!({"toolUse": {"toolUseId": "a", "name": "weather", "input": {}}});
     let string_input = json!({"toolUse": {"toolUseId": "a", "name": "weather", "input": "{}"}});
+    let long_id = json!({"toolUse": {"toolUseId": "a".repeat(65), "name": "weather", "input": {}}});
     let result = json!({"toolResult": {"toolUseId": "a", "content": []}});
     let forged = json!({"reasoningContent": {"reasoningText": {"text": "x", "signature": "Zm9v"}}});
     let turns = |said: &Value, last: Value| {
@@ -235,6 +236,7 @@ async fn what_bedrock_refuses_is_refused_with_its_field() {
             "toolConfig field must be defined",
         ),
         (turns(&string_input, json!([result])), "toolUse.input"),
+        (turns(&long_id, json!([result])), "toolUse.toolUseId"),
         (turns(&forged, text()), "Invalid `signature`"),
         (json!({"toolConfig": {"tools": []}}), "toolConfig.tools"),
         (

@@ -1,13 +1,12 @@
 //! Parts → content blocks.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::anthropic_messages::{OWN, PLAIN_TEXT};
-use crate::canon::{Losses, Part, Role, Source, ToolCall, ToolResult};
+use crate::canon::{Losses, Part, Role, Source, ToolCall, ToolResult, call_id};
 use crate::{BadRequest, base64};
 
 #[derive(Serialize)]
@@ -89,15 +88,8 @@ impl<'a> Block<'a> {
             }
             Part::ToolCall(call) => Some(Self::of_call(call, losses)?),
             Part::ToolResult(result) => Some(Self::of_result(result, losses)?),
-            Part::Image {
-                source,
-                detail,
-                origin,
-            } if role != Role::Assistant => {
-                // Images are always seen whole: only the cheap look is something that cannot be had.
-                if detail.as_deref() == Some("low") {
-                    losses.lose_detail(origin)?;
-                }
+            // How close to look at it is a hint, and here there is but one way to look.
+            Part::Image { source, .. } if role != Role::Assistant => {
                 BlockSource::of_image(source).map(|source| Self::Image { source })
             }
             Part::File { source, name, .. } if role != Role::Assistant => {
@@ -120,6 +112,14 @@ impl<'a> Block<'a> {
         matches!(self, Self::ToolResult { .. })
     }
 
+    pub(super) fn is_tool_use(&self) -> bool {
+        matches!(self, Self::ToolUse { .. })
+    }
+
+    pub(super) fn is_thought(&self) -> bool {
+        matches!(self, Self::Thinking { .. } | Self::RedactedThinking { .. })
+    }
+
     pub(super) fn trim_end(&mut self) {
         if let Self::Text { text } = self {
             match text {
@@ -136,7 +136,7 @@ impl<'a> Block<'a> {
         };
         match serde_json::from_str::<&RawValue>(arguments) {
             Ok(input) if input.get().starts_with('{') => Ok(Self::ToolUse {
-                id: call_id(&call.id),
+                id: call_id::plain(&call.id),
                 name: &call.name,
                 input,
             }),
@@ -150,7 +150,7 @@ impl<'a> Block<'a> {
             content.extend(Self::of(part, Role::Tool, losses)?);
         }
         Ok(Self::ToolResult {
-            tool_use_id: call_id(&result.call_id),
+            tool_use_id: call_id::plain(&result.call_id),
             content,
             is_error: result.is_error,
         })
@@ -181,21 +181,4 @@ impl<'a> BlockSource<'a> {
             source => Self::of_image(source),
         }
     }
-}
-
-/// The API takes letters, digits, `_` and `-` alone; any other byte is told by its number, the same in call and result.
-fn call_id(id: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if id.bytes().all(is_plain) {
-        return Cow::Borrowed(id);
-    }
-    let mut plain = String::with_capacity(id.len() + 8);
-    for byte in id.bytes() {
-        match is_plain(byte) {
-            true => plain.push(char::from(byte)),
-            // Into memory: this cannot fail.
-            false => write!(plain, "_{byte:02x}").unwrap_or_default(),
-        }
-    }
-    Cow::Owned(plain)
 }

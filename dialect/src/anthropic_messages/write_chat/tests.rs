@@ -1,4 +1,4 @@
-use serde_json::Map;
+use serde_json::{Map, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
@@ -333,7 +333,7 @@ fn parts_without_a_block_are_lost_by_name() {
 #[test]
 fn settings_without_a_field_are_lost_by_name() {
     type Set = fn(&mut Chat);
-    let settings: [(&str, Set); 11] = [
+    let settings: [(&str, Set); 10] = [
         ("min_p", |chat| chat.min_p = Some(0.1)),
         ("frequency_penalty", |chat| {
             chat.frequency_penalty = Some(0.1);
@@ -348,7 +348,6 @@ fn settings_without_a_field_are_lost_by_name() {
         }),
         ("logit_bias", |chat| chat.logit_bias = Some(Map::new())),
         ("verbosity", |chat| chat.verbosity = Some("low".to_owned())),
-        ("response_format", |chat| chat.format = Some(Format::Json)),
         ("temperature", |chat| chat.temperature = Some(1.5)),
         ("stop", |chat| chat.stop = vec!["\n".to_owned()]),
     ];
@@ -433,19 +432,54 @@ fn effort_is_told_by_its_name_and_thoughts_only_if_they_are_to_be_seen() {
 }
 
 #[test]
-fn a_budget_that_the_api_would_not_take_is_lost() {
-    for (budget, max_tokens) in [(1023, None), (2000, Some(2000)), (2001, Some(2000))] {
-        let mut chat = hello();
-        chat.max_tokens = max_tokens;
-        chat.reasoning = Some(Reasoning {
-            budget: Some(budget),
-            ..Reasoning::default()
-        });
+fn a_budget_that_the_api_would_not_take_is_the_nearest_one_or_none() {
+    let budget = |budget: u32| Reasoning {
+        budget: Some(budget),
+        ..Reasoning::default()
+    };
+    let enabled = |budget: u32| json!({"type": "enabled", "budget_tokens": budget});
 
-        let body = check_lost(&chat, "reasoning_effort");
+    check_thinking(budget(1), None, &enabled(1024));
+    check_thinking(budget(2000), Some(2000), &enabled(1999));
+    check_thinking(budget(2000), Some(1025), &enabled(1024));
+    check_thinking(budget(2000), Some(1024), &Value::Null);
+}
 
-        assert_eq!(body["thinking"], Value::Null);
-    }
+#[test]
+fn thoughts_are_left_out_where_the_api_refuses_them() {
+    let budget = Some(Reasoning {
+        budget: Some(2000),
+        ..Reasoning::default()
+    });
+    let forced = Chat {
+        tool_choice: Some(ToolChoice::Required),
+        reasoning: budget.clone(),
+        ..with_tools()
+    };
+    let unthought = Chat {
+        messages: vec![
+            says(Role::User, "Find it"),
+            Message::new(Role::Assistant, vec![call("a", "{}")]),
+            result("a", vec![text("here")]),
+        ],
+        reasoning: budget,
+        ..with_tools()
+    };
+
+    assert_eq!(write(&forced)["thinking"], Value::Null);
+    assert_eq!(write(&unthought)["thinking"], Value::Null);
+}
+
+#[test]
+fn less_than_a_low_effort_is_told_as_that() {
+    let minimal = Reasoning {
+        effort: Some(Effort::Minimal),
+        ..Reasoning::default()
+    };
+
+    let body = check_thinking(minimal, None, &Value::Null);
+
+    assert_eq!(body["output_config"], json!({"effort": "low"}));
 }
 
 #[test]
@@ -476,6 +510,54 @@ fn sampling_beside_thoughts_is_lost_unless_it_is_the_default() {
         (&body["temperature"], &body["top_p"]),
         (&json!(1.0), &json!(0.95))
     );
+}
+
+#[test]
+fn a_form_without_a_field_is_asked_for_in_words() {
+    let map = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let mut chat = hello();
+
+    chat.format = Some(Format::Json);
+    let json = write(&chat);
+    chat.messages.insert(0, says(Role::System, "Be brief."));
+    let after_others = write(&chat);
+    let schema = |strict| {
+        Some(Format::Schema(Schema {
+            schema: map.clone(),
+            strict,
+            ..Schema::default()
+        }))
+    };
+    chat.format = schema(None);
+    let of_schema = write(&chat);
+    chat.format = schema(Some(true));
+    let dropped = check_lost(&chat, "response_format");
+
+    let words = Format::Json.in_words();
+    assert_eq!(json["system"], *words);
+    assert_eq!(json["output_config"], Value::Null);
+    assert_eq!(after_others["system"], format!("Be brief.\n\n{words}"));
+    let system = of_schema["system"].as_str().unwrap();
+    assert!(system.ends_with(&map.to_string()), "{system}");
+    assert_eq!(dropped, of_schema);
+}
+
+#[test]
+fn strict_tools_are_closed_and_others_left_alone() {
+    let tool = |strict, schema: &Value| {
+        let mut chat = with_tools();
+        chat.tools[0].strict = strict;
+        chat.tools[0].parameters = Some(schema.clone());
+        let tool = write(&chat)["tools"][0].clone();
+        (tool["strict"].clone(), tool["input_schema"].clone())
+    };
+    let open = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
+    let closed = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": false});
+    let map = json!({"type": "object", "additionalProperties": {"type": "string"}});
+
+    assert_eq!(tool(Some(true), &open), (json!(true), closed));
+    assert_eq!(tool(None, &open), (Value::Null, open.clone()));
+    assert_eq!(tool(Some(true), &map), (Value::Null, map.clone()));
 }
 
 fn with_tools() -> Chat {
@@ -528,23 +610,40 @@ fn tools_are_chosen_in_the_apis_words() {
 }
 
 #[test]
-fn a_choice_among_some_tools_is_lost() {
+fn a_choice_among_some_tools_is_one_of_fewer() {
     let mut chat = with_tools();
-    chat.tool_choice = Some(ToolChoice::Among {
-        names: vec!["find".to_owned()],
-        is_required: false,
+    chat.tools.push(Tool {
+        name: "stop".to_owned(),
+        ..chat.tools[0].clone()
     });
+    let among = |names: &[&str], is_required| {
+        Some(ToolChoice::Among {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            is_required,
+        })
+    };
 
-    let body = check_lost(&chat, "tool_choice");
-
+    chat.tool_choice = among(&["find"], false);
+    let body = write(&chat);
+    assert_eq!(body["tools"].as_array().map(Vec::len), Some(1));
     assert_eq!(body["tool_choice"], json!({"type": "auto"}));
+
+    chat.tool_choice = among(&["find", "stop"], true);
+    let body = write(&chat);
+    assert_eq!(body["tools"].as_array().map(Vec::len), Some(2));
+    assert_eq!(body["tool_choice"], json!({"type": "any"}));
+
+    chat.tool_choice = among(&["other"], true);
+    let refused = write_with(&chat, true).unwrap_err();
+    assert_eq!(refused.param.as_deref(), Some("tool_choice"));
 }
 
 #[test]
 fn a_tools_schema_is_an_objects() {
     let mut chat = with_tools();
+    chat.tools[0].strict = None;
     let schemas = [
-        (None, json!({"type": "object"})),
+        (None, json!({"type": "object", "properties": {}})),
         (Some(json!({})), json!({"type": "object"})),
         (
             Some(json!({"type": "object", "properties": {"a": {}}})),
@@ -556,10 +655,7 @@ fn a_tools_schema_is_an_objects() {
 
         let tool = &write(&chat)["tools"][0];
 
-        assert_eq!(
-            tool,
-            &json!({"name": "find", "input_schema": expected, "strict": true})
-        );
+        assert_eq!(tool, &json!({"name": "find", "input_schema": expected}));
     }
 }
 
@@ -569,12 +665,12 @@ fn a_schemas_description_goes_into_the_schema() {
     chat.format = Some(Format::Schema(Schema {
         name: Some("n".to_owned()),
         description: Some("A person.".to_owned()),
-        schema: json!({"type": "object"}),
+        schema: json!({"type": "object", "properties": {}}),
         strict: Some(true),
     }));
 
-    let expected = json!({"format": {"type": "json_schema",
-        "schema": {"type": "object", "description": "A person."}}});
+    let expected = json!({"format": {"type": "json_schema", "schema": {
+        "type": "object", "properties": {}, "description": "A person.", "additionalProperties": false}}});
     assert_eq!(write(&chat)["output_config"], expected);
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::canon::{Chat, Effort, Field, Losses, Unsupported};
+use crate::canon::{Chat, Effort, ToolChoice};
 
 /// The API takes no smaller budget.
 const BUDGET_MIN: u32 = 1024;
@@ -31,30 +31,45 @@ pub(super) enum Display {
 
 impl Thinking {
     /// `None` where the model's own way is as good: an effort without a budget says nothing of thoughts, unless they are
-    /// to be shown.
-    pub(super) fn of(chat: &Chat, losses: &Losses) -> Result<Option<Self>, Unsupported> {
-        let Some(reasoning) = &chat.reasoning else {
-            return Ok(None);
-        };
+    /// to be shown. And where the API refuses thoughts: beside a choice that forces a call, with no room for the smallest
+    /// budget, and with a budget after `has_unthought_calls`.
+    pub(super) fn of(chat: &Chat, has_unthought_calls: bool) -> Option<Self> {
+        let reasoning = chat.reasoning.as_ref()?;
         if reasoning.effort == Some(Effort::None) || reasoning.budget == Some(0) {
-            return Ok(Some(Self::Disabled));
+            return Some(Self::Disabled);
         }
-        let Some(budget_tokens) = reasoning.budget else {
+        let is_forced = matches!(
+            chat.tool_choice,
+            Some(
+                ToolChoice::Required
+                    | ToolChoice::Named(_)
+                    | ToolChoice::Among {
+                        is_required: true,
+                        ..
+                    }
+            )
+        );
+        if is_forced {
+            return None;
+        }
+        let Some(budget) = reasoning.budget else {
             let is_shown = reasoning.is_shown == Some(true);
-            return Ok(is_shown.then_some(Self::Adaptive {
+            return is_shown.then_some(Self::Adaptive {
                 display: Display::Summarized,
-            }));
+            });
         };
-        let has_room = chat.max_tokens.is_none_or(|max| budget_tokens < max);
-        if budget_tokens < BUDGET_MIN || !has_room {
-            losses.lose(Field::Reasoning)?;
-            return Ok(None);
+        // Thoughts are within the limit of the answer, here as everywhere.
+        let room = chat
+            .max_tokens
+            .map_or(u32::MAX, |max| max.saturating_sub(1));
+        if room < BUDGET_MIN || has_unthought_calls {
+            return None;
         }
-        Ok(Some(Self::Enabled {
-            budget_tokens,
+        Some(Self::Enabled {
+            budget_tokens: budget.clamp(BUDGET_MIN, room),
             // Shown is the default.
             display: (reasoning.is_shown == Some(false)).then_some(Display::Omitted),
-        }))
+        })
     }
 
     pub(super) fn is_on(self) -> bool {

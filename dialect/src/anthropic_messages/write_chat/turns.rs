@@ -71,6 +71,17 @@ impl<'a> Conversation<'a> {
             system => Ok(Self { system, turns }),
         }
     }
+
+    /// Whether the assistant's last turn calls tools without a thought before, after which the API refuses a budget for
+    /// thoughts.
+    pub(super) fn has_unthought_calls(&self) -> bool {
+        let mut turns = self.turns.iter().rev();
+        let last = turns.find(|turn| turn.role == Speaker::Assistant);
+        last.is_some_and(|turn| {
+            let begins_with_thoughts = turn.content.first().is_some_and(Block::is_thought);
+            !begins_with_thoughts && turn.content.iter().any(Block::is_tool_use)
+        })
+    }
 }
 
 impl Turn<'_> {

@@ -107,7 +107,7 @@ fn all_that_can_be_set_has_its_place() {
         format: Some(Format::Schema(Schema {
             name: Some("point".to_owned()),
             description: None,
-            schema: json!({"type": "object"}),
+            schema: json!({"type": "object", "properties": {}}),
             strict: Some(true),
         })),
         reasoning: Some(Reasoning {
@@ -121,12 +121,13 @@ fn all_that_can_be_set_has_its_place() {
         body["inferenceConfig"],
         json!({"maxTokens": 10, "temperature": 0.5, "topP": 0.9, "stopSequences": ["END"]})
     );
+    let closed = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
     assert_eq!(
         body["outputConfig"],
         json!({
             "textFormat": {
                 "type": "json_schema",
-                "structure": {"jsonSchema": {"schema": r#"{"type":"object"}"#, "name": "point"}},
+                "structure": {"jsonSchema": {"schema": closed, "name": "point"}},
             },
             "effort": "xhigh",
         })
@@ -150,7 +151,7 @@ fn neighbours_of_one_role_become_one_turn() {
         json!({
             "system": [{"text": "Be brief."}, {"text": "Be kind."}],
             "messages": [
-                {"role": "user", "content": [{"text": "Hi"}, {"text": "It is noon."}, {"text": "And now?"}]},
+                {"role": "user", "content": [{"text": "Hi"}, {"text": "<system>\nIt is noon.\n</system>"}, {"text": "And now?"}]},
                 {"role": "assistant", "content": [{"text": "No."}]},
             ],
         })
@@ -161,6 +162,7 @@ fn neighbours_of_one_role_become_one_turn() {
 fn all_results_of_a_turn_go_first_in_one_message() {
     let mut chat = with_call();
     chat.messages = vec![
+        Message::new(Role::User, vec![text("Find it")]),
         Message::new(
             Role::Assistant,
             vec![call("a", r#" {"q": 1} "#), call("b", "")],
@@ -175,6 +177,7 @@ fn all_results_of_a_turn_go_first_in_one_message() {
     assert_eq!(
         body["messages"],
         json!([
+            {"role": "user", "content": [{"text": "Find it"}]},
             {"role": "assistant", "content": [
                 {"toolUse": {"toolUseId": "a", "name": "find", "input": {"q": 1}}},
                 {"toolUse": {"toolUseId": "b", "name": "find", "input": {}}},
@@ -204,20 +207,21 @@ fn only_thoughts_with_a_proof_are_sent_back() {
         text: "Hm.".to_owned(),
         signature: signature.and_then(|data| Proof::new(Dialect::BedrockConverse, data.to_owned())),
     };
-    let body = write(&chat([(
-        Role::Assistant,
-        vec![
-            thought(None),
-            thought(Some("sig")),
-            Part::RedactedThinking(Proof {
-                by: Dialect::BedrockConverse,
-                data: "b64".to_owned(),
-            }),
-        ],
-    )]));
+    let thoughts = vec![
+        thought(None),
+        thought(Some("sig")),
+        Part::RedactedThinking(Proof {
+            by: Dialect::BedrockConverse,
+            data: "b64".to_owned(),
+        }),
+    ];
+    let body = write(&chat([
+        (Role::User, vec![text("Hi")]),
+        (Role::Assistant, thoughts),
+    ]));
 
     assert_eq!(
-        body["messages"][0]["content"],
+        body["messages"][1]["content"],
         json!([
             {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "sig"}}},
             {"reasoningContent": {"redactedContent": "b64"}},
@@ -303,7 +307,7 @@ fn settings_of_other_dialects_are_lost_by_name() {
     check(|chat| chat.top_k = Some(4), "top_k");
     check(|chat| chat.n = Some(2), "n");
     check(|chat| chat.seed = Some(1), "seed");
-    check(|chat| chat.format = Some(Format::Json), "response_format");
+    check(|chat| chat.temperature = Some(1.5), "temperature");
     check(
         |chat| chat.others = vec![("prediction".to_owned(), json!({}))],
         "prediction",
@@ -312,17 +316,62 @@ fn settings_of_other_dialects_are_lost_by_name() {
         |chat| chat.messages[0].name = Some("ann".to_owned()),
         "messages[0].name",
     );
-    check(
-        |chat| chat.reasoning = Some(effort(Effort::Minimal)),
-        "reasoning_effort",
-    );
 }
 
-fn effort(effort: Effort) -> Reasoning {
-    Reasoning {
-        effort: Some(effort),
+#[test]
+fn less_than_a_low_effort_is_told_as_that() {
+    let mut chat = hello();
+    chat.reasoning = Some(Reasoning {
+        effort: Some(Effort::Minimal),
         ..Reasoning::default()
-    }
+    });
+
+    assert_eq!(write(&chat)["outputConfig"], json!({"effort": "low"}));
+}
+
+#[test]
+fn any_json_is_asked_for_in_words() {
+    let chat = Chat {
+        format: Some(Format::Json),
+        ..hello()
+    };
+
+    let body = write(&chat);
+
+    assert_eq!(body["system"], json!([{"text": Format::Json.in_words()}]));
+    assert_eq!(body["outputConfig"], Value::Null);
+}
+
+#[test]
+fn what_the_system_says_alone_is_said_by_the_user() {
+    let body = write(&chat([(Role::System, vec![text("Tell a joke.")])]));
+
+    let messages = json!([{"role": "user", "content": [{"text": "Tell a joke."}]}]);
+    assert_eq!(body, json!({"messages": messages}));
+}
+
+#[test]
+fn whoever_else_speaks_first_is_refused() {
+    let mut chat = with_call();
+    chat.messages.remove(0);
+
+    // Its own place is told where there is a client's request to look it up in.
+    check_refused(&chat, "messages");
+}
+
+#[test]
+fn ids_of_calls_are_made_to_fit_and_still_find_each_other() {
+    let id = format!("call/{}", "x".repeat(80));
+    let mut chat = with_call();
+    chat.messages[1].parts = vec![call(&id, "{}")];
+    chat.messages[2].parts = vec![result(&id, vec![text("here")], false)];
+
+    let body = write(&chat);
+
+    let of_call = &body["messages"][1]["content"][0]["toolUse"]["toolUseId"];
+    let of_result = &body["messages"][2]["content"][0]["toolResult"]["toolUseId"];
+    assert_eq!(of_call, of_result);
+    assert_eq!(of_call.as_str().map(str::len), Some(64));
 }
 
 #[test]

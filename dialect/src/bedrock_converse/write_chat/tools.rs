@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::BadRequest;
-use crate::canon::{Chat, Field, Losses, Tool, ToolChoice};
+use crate::canon::{Chat, Field, Losses, Tool, ToolChoice, narrow};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,12 +77,7 @@ impl<'a> ToolConfig<'a> {
         if chat.parallel_tool_calls == Some(false) {
             losses.lose(Field::ParallelToolCalls)?;
         }
-        let is_wanted = |tool: &Tool| match &chat.tool_choice {
-            Some(ToolChoice::Among { names, .. }) => names.contains(&tool.name),
-            _ => true,
-        };
-        let wanted = chat.tools.iter().filter(|tool| is_wanted(tool));
-        let tools: Vec<Spec<'_>> = wanted.map(Spec::of).collect();
+        let tools: Vec<Spec<'_>> = chat.allowed_tools().map(Spec::of).collect();
         if tools.is_empty() {
             return Err(BadRequest::invalid(
                 "tool_choice",
@@ -115,25 +110,22 @@ impl<'a> ToolConfig<'a> {
 }
 
 impl<'a> Spec<'a> {
+    /// A strict tool whose schema models cannot be held to is refused; the schema is told all the same.
     fn of(tool: &'a Tool) -> Self {
-        let Tool {
-            name,
-            description,
-            parameters,
-            strict,
-        } = tool;
-        let description = description.as_deref();
+        let description = tool.description.as_deref();
+        let schema = tool.object_schema();
+        let strict = match tool.strict {
+            Some(true) => narrow(&schema),
+            _ => None,
+        };
         Self::ToolSpec {
-            name,
+            name: &tool.name,
             // An empty one is refused.
             description: description.filter(|description| !description.is_empty()),
+            strict: strict.is_some().then_some(true),
             input_schema: InputSchema {
-                json: match parameters {
-                    Some(parameters) => Cow::Borrowed(parameters),
-                    None => Cow::Owned(json!({"type": "object", "properties": {}})),
-                },
+                json: strict.map_or(schema, Cow::Owned),
             },
-            strict: strict.filter(|strict| *strict),
         }
     }
 }

@@ -1,12 +1,17 @@
 //! Messages → turns: user and assistant by turns, each with all that was said in it.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::super::OWN;
 use super::media::{self, Document, Media};
 use crate::BadRequest;
-use crate::canon::{Chat, Losses, Message, Part, Role, ToolCall, ToolResult};
+use crate::canon::{Chat, Losses, Message, Part, Role, ToolCall, ToolResult, call_id};
+
+/// The longest id that a call may have.
+const CALL_ID_BYTES_MAX: usize = 64;
 
 pub(super) struct Turns<'a> {
     pub(super) system: Vec<Block<'a>>,
@@ -29,7 +34,7 @@ enum Speaker {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Block<'a> {
-    Text(&'a str),
+    Text(Cow<'a, str>),
     Image(Media<'a>),
     Audio(Media<'a>),
     Video(Media<'a>),
@@ -37,13 +42,13 @@ pub(super) enum Block<'a> {
     ReasoningContent(Reasoning<'a>),
     #[serde(rename_all = "camelCase")]
     ToolUse {
-        tool_use_id: &'a str,
+        tool_use_id: Cow<'a, str>,
         name: &'a str,
         input: Box<RawValue>,
     },
     #[serde(rename_all = "camelCase")]
     ToolResult {
-        tool_use_id: &'a str,
+        tool_use_id: Cow<'a, str>,
         content: Vec<Self>,
         /// Not every model knows it, so it is only there where it says something.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,8 +70,9 @@ struct BlockWriter<'l> {
 }
 
 impl<'a> Turns<'a> {
-    /// System messages before the first turn become the system prompt. One between turns stays in its place, as text of
-    /// the user's turn there: models behind Converse know no other.
+    /// System messages before the first turn become the system prompt. One between turns stays in its place, as text
+    /// between `<system>` tags in the user's turn there: models behind Converse know no other. Where there are no other
+    /// messages at all, the user's turn is theirs.
     ///
     /// # Errors
     ///
@@ -82,6 +88,12 @@ impl<'a> Turns<'a> {
         };
         for (index, message) in chat.messages.iter().enumerate() {
             turns.add(index, message, &mut writer)?;
+        }
+        if turns.messages.is_empty() && !turns.system.is_empty() {
+            turns.messages.push(Turn {
+                role: Speaker::User,
+                content: std::mem::take(&mut turns.system),
+            });
         }
         for turn in &mut turns.messages {
             // Results answer the turn before, and models refuse them behind anything else.
@@ -106,20 +118,24 @@ impl<'a> Turns<'a> {
         if message.name.is_some() {
             writer.losses.lose_name(index)?;
         }
-        if message.role == Role::System && self.messages.is_empty() {
-            for part in &message.parts {
-                match writer.block(part)? {
-                    Some(block @ Block::Text(_)) => self.system.push(block),
-                    Some(_) => writer.losses.lose_part(part)?,
-                    None => {}
+        let (role, blocks) = match message.role {
+            Role::System => {
+                let texts = writer.texts(&message.parts)?;
+                if self.messages.is_empty() {
+                    self.system.extend(texts.into_iter().map(Block::Text));
+                    return Ok(());
                 }
+                let is_empty = texts.is_empty();
+                let text = format!("<system>\n{}\n</system>", texts.join("\n\n"));
+                let block = (!is_empty).then_some(Block::Text(Cow::Owned(text)));
+                (Speaker::User, block.into_iter().collect())
             }
-            return Ok(());
-        }
-        let blocks = writer.blocks(&message.parts)?;
-        let role = match message.role {
-            Role::System | Role::User | Role::Tool => Speaker::User,
-            Role::Assistant => Speaker::Assistant,
+            Role::User | Role::Tool => (Speaker::User, writer.blocks(&message.parts)?),
+            // Whoever speaks first is refused, unless it is the user.
+            Role::Assistant if self.messages.is_empty() => {
+                return Ok(writer.losses.lose_first_answer()?);
+            }
+            Role::Assistant => (Speaker::Assistant, writer.blocks(&message.parts)?),
         };
         match self.messages.last_mut() {
             Some(last) if last.role == role => last.content.extend(blocks),
@@ -134,7 +150,26 @@ impl<'a> Turns<'a> {
     }
 }
 
+impl<'a> Block<'a> {
+    pub(super) fn text(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
 impl BlockWriter<'_> {
+    /// The texts of what the system said, which is nothing else.
+    fn texts<'a>(&mut self, parts: &'a [Part]) -> Result<Vec<Cow<'a, str>>, BadRequest> {
+        let mut texts = Vec::with_capacity(parts.len());
+        for part in parts {
+            match self.block(part)? {
+                Some(Block::Text(text)) => texts.push(text),
+                Some(_) => self.losses.lose_part(part)?,
+                None => {}
+            }
+        }
+        Ok(texts)
+    }
+
     fn blocks<'a>(&mut self, parts: &'a [Part]) -> Result<Vec<Block<'a>>, BadRequest> {
         let mut blocks = Vec::with_capacity(parts.len());
         for part in parts {
@@ -145,21 +180,12 @@ impl BlockWriter<'_> {
 
     fn block<'a>(&mut self, part: &'a Part) -> Result<Option<Block<'a>>, BadRequest> {
         let block = match part {
-            // Empty texts are refused.
+            // Blank texts are refused.
             Part::Text(text) | Part::Refusal(text) => {
-                return Ok((!text.is_empty()).then_some(Block::Text(text)));
+                return Ok((!text.trim().is_empty()).then(|| Block::text(text)));
             }
-            Part::Image {
-                source,
-                detail,
-                origin,
-            } => {
-                // Images are always looked at as a whole.
-                if detail.as_deref() == Some("low") {
-                    self.losses.lose_detail(origin)?;
-                }
-                media::image(source).map(Block::Image)
-            }
+            // How close to look at it is a hint, and here there is but one way to look.
+            Part::Image { source, .. } => media::image(source).map(Block::Image),
             Part::Audio {
                 data, media_type, ..
             } => media::audio(data, media_type).map(Block::Audio),
@@ -201,7 +227,7 @@ impl BlockWriter<'_> {
             is_error,
         } = result;
         Ok(Block::ToolResult {
-            tool_use_id: call_id,
+            tool_use_id: call_id::short(call_id, CALL_ID_BYTES_MAX),
             content: self.blocks(parts)?,
             status: is_error.then_some("error"),
         })
@@ -226,7 +252,7 @@ fn tool_use<'a>(call: &'a ToolCall, losses: &Losses) -> Result<Block<'a>, BadReq
         .flatten();
     match input {
         Some(input) => Ok(Block::ToolUse {
-            tool_use_id: id,
+            tool_use_id: call_id::short(id, CALL_ID_BYTES_MAX),
             name,
             input,
         }),

@@ -37,6 +37,8 @@ pub(super) fn read_config(value: Value, at: Place<'_>, chat: &mut Chat) -> Resul
             "logprobs" => n_alternatives = Some(place::count(&value, at)?),
             "thinkingConfig" => chat.reasoning = read_thinking(value, at, chat)?,
             "responseModalities" if is_text_alone(&value) => {}
+            // A hint, as OpenAI's `detail` is.
+            "mediaResolution" => {}
             _ => chat.others.push((at.to_string(), value)),
         }
     }
@@ -161,7 +163,6 @@ mod tests {
 
         let paths: Vec<&str> = chat.others.iter().map(|(path, _)| &**path).collect();
         let expected = [
-            "generation_config.mediaResolution",
             "generation_config.responseModalities",
             "generation_config.responseMimeType",
         ];

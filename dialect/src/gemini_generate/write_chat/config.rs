@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::BadRequest;
-use crate::canon::{Chat, Effort, Field, Format, Losses, Reasoning, Schema};
+use crate::canon::{Chat, Effort, Field, Format, Losses, Part, Reasoning, Schema};
 
 #[derive(Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,8 +38,15 @@ pub(super) struct GenerationConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    media_resolution: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     thinking_config: Option<ThinkingConfig>,
 }
+
+/// What every model that thinks takes: <https://ai.google.dev/gemini-api/docs/thinking#set-budget>.
+const BUDGET_MAX: u32 = 24_576;
+
+const STOP_SEQUENCES_MAX: usize = 5;
 
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,13 +61,16 @@ struct ThinkingConfig {
 
 impl<'a> GenerationConfig<'a> {
     pub(super) fn new(chat: &'a Chat, losses: &Losses) -> Result<Self, BadRequest> {
+        if chat.stop.len() > STOP_SEQUENCES_MAX {
+            losses.lose(Field::Stop)?;
+        }
         Ok(Self {
             temperature: chat.temperature,
             top_p: chat.top_p,
             top_k: chat.top_k,
             candidate_count: chat.n,
             max_output_tokens: chat.max_tokens,
-            stop_sequences: &chat.stop,
+            stop_sequences: chat.stop.get(..STOP_SEQUENCES_MAX).unwrap_or(&chat.stop),
             presence_penalty: chat.presence_penalty,
             frequency_penalty: chat.frequency_penalty,
             seed: chat.seed,
@@ -68,10 +78,8 @@ impl<'a> GenerationConfig<'a> {
             response_json_schema: chat.format.as_ref().and_then(json_schema),
             response_logprobs: chat.logprobs.map(|_| true),
             logprobs: chat.logprobs.and_then(|logprobs| logprobs.top),
-            thinking_config: match &chat.reasoning {
-                Some(reasoning) => Some(thinking_config(reasoning, losses)?),
-                None => None,
-            },
+            media_resolution: media_resolution(chat),
+            thinking_config: chat.reasoning.as_ref().map(thinking_config),
         })
     }
 
@@ -100,35 +108,52 @@ fn json_schema(format: &Format) -> Option<Cow<'_, Value>> {
     }
 }
 
+/// How closely images are looked at, if all of them alike: the API has one word for the whole request.
+fn media_resolution(chat: &Chat) -> Option<&'static str> {
+    let parts = chat.messages.iter().flat_map(|message| &message.parts);
+    let mut details = parts.filter_map(|part| match part {
+        Part::Image { detail, .. } => Some(detail.as_deref()),
+        _ => None,
+    });
+    let first = details.next()?;
+    match first {
+        _ if !details.all(|detail| detail == first) => None,
+        Some("low") => Some("MEDIA_RESOLUTION_LOW"),
+        Some("high" | "original") => Some("MEDIA_RESOLUTION_HIGH"),
+        _ => None,
+    }
+}
+
 /// Google takes a level or a budget, and no level for no thoughts at all. Who gives both means the budget, which is the
 /// closer word.
-fn thinking_config(reasoning: &Reasoning, losses: &Losses) -> Result<ThinkingConfig, BadRequest> {
+fn thinking_config(reasoning: &Reasoning) -> ThinkingConfig {
     let mut config = ThinkingConfig {
         include_thoughts: reasoning.is_shown,
         ..ThinkingConfig::default()
     };
     match (reasoning.budget, reasoning.effort) {
-        (Some(budget), _) => config.thinking_budget = Some(i64::from(budget)),
+        (Some(budget), _) => config.thinking_budget = Some(i64::from(budget.min(BUDGET_MAX))),
         (None, Some(Effort::None)) => config.thinking_budget = Some(0),
-        (None, Some(effort)) => match level_of(effort) {
-            Some(level) => config.thinking_level = Some(level),
-            None => losses.lose(Field::Reasoning)?,
-        },
+        (None, Some(effort)) => config.thinking_level = Some(level_of(effort)),
         // As much as the model likes.
         (None, None) if reasoning.is_shown.is_none() => config.thinking_budget = Some(-1),
         (None, None) => {}
     }
-    Ok(config)
+    if config.thinking_budget == Some(0) {
+        // There are none to show, and asking for them is refused.
+        config.include_thoughts = config.include_thoughts.filter(|is_shown| !is_shown);
+    }
+    config
 }
 
-fn level_of(effort: Effort) -> Option<&'static str> {
+/// There is no word for more than `XHIGH`.
+fn level_of(effort: Effort) -> &'static str {
     match effort {
-        Effort::Minimal => Some("MINIMAL"),
-        Effort::Low => Some("LOW"),
-        Effort::Medium => Some("MEDIUM"),
-        Effort::High => Some("HIGH"),
-        Effort::ExtraHigh => Some("XHIGH"),
-        Effort::None | Effort::Max => None,
+        Effort::None | Effort::Minimal => "MINIMAL",
+        Effort::Low => "LOW",
+        Effort::Medium => "MEDIUM",
+        Effort::High => "HIGH",
+        Effort::ExtraHigh | Effort::Max => "XHIGH",
     }
 }
 
@@ -137,12 +162,11 @@ mod tests {
     use shared::config::Dialect;
 
     use super::*;
+    use crate::canon::{Message, Origin, Role, Source};
 
     #[track_caller]
     fn check(reasoning: &Reasoning, expected: &str) {
-        let losses = Losses::new(Dialect::OpenaiChat, Dialect::GeminiGenerate, false);
-
-        let config = thinking_config(reasoning, &losses).unwrap();
+        let config = thinking_config(reasoning);
 
         assert_eq!(serde_json::to_string(&config).unwrap(), expected);
     }
@@ -176,15 +200,61 @@ mod tests {
     }
 
     #[test]
-    fn more_than_google_can_think_is_refused() {
-        let losses = Losses::new(Dialect::OpenaiChat, Dialect::GeminiGenerate, false);
-        let most = Reasoning {
-            effort: Some(Effort::Max),
-            ..Reasoning::default()
+    fn more_than_google_can_think_is_told_as_the_most() {
+        let most = |effort, budget| Reasoning {
+            effort,
+            budget,
+            is_shown: None,
         };
 
-        let refused = thinking_config(&most, &losses).unwrap_err();
+        check(
+            &most(Some(Effort::Max), None),
+            r#"{"thinkingLevel":"XHIGH"}"#,
+        );
+        check(&most(None, Some(64_000)), r#"{"thinkingBudget":24576}"#);
+    }
 
-        assert_eq!(refused.param.as_deref(), Some("reasoning_effort"));
+    #[test]
+    fn no_thoughts_are_not_shown() {
+        let none = Reasoning {
+            effort: Some(Effort::None),
+            budget: None,
+            is_shown: Some(true),
+        };
+
+        check(&none, r#"{"thinkingBudget":0}"#);
+    }
+
+    #[test]
+    fn images_are_looked_at_as_closely_as_all_of_them_ask_for() {
+        let resolution = |details: &[Option<&str>]| {
+            let parts = details.iter().map(|detail| Part::Image {
+                source: Source::Url("https://example.com/a.png".to_owned()),
+                detail: detail.map(str::to_owned),
+                origin: Origin::default(),
+            });
+            media_resolution(&Chat {
+                messages: vec![Message::new(Role::User, parts.collect())],
+                ..Chat::default()
+            })
+        };
+
+        assert_eq!(resolution(&[Some("low"); 2]), Some("MEDIA_RESOLUTION_LOW"));
+        assert_eq!(resolution(&[Some("high")]), Some("MEDIA_RESOLUTION_HIGH"));
+        assert_eq!(resolution(&[Some("low"), None]), None);
+        assert_eq!(resolution(&[Some("auto")]), None);
+    }
+
+    #[test]
+    fn more_sequences_than_google_takes_are_refused() {
+        let losses = Losses::new(Dialect::OpenaiChat, Dialect::GeminiGenerate, false);
+        let chat = Chat {
+            stop: vec!["a".to_owned(); 6],
+            ..Chat::default()
+        };
+
+        let refused = GenerationConfig::new(&chat, &losses).map(drop).unwrap_err();
+
+        assert_eq!(refused.param.as_deref(), Some("stop"));
     }
 }

@@ -18,28 +18,32 @@ pub(super) struct SystemInstruction<'a> {
     parts: Vec<WrittenPart<'a>>,
 }
 
-/// All that the system says, wherever it says it: there is one place for it.
+/// What the system says before anyone else does.
 pub(super) fn system_instruction<'a>(
     chat: &'a Chat,
     losses: &Losses,
 ) -> Result<Option<SystemInstruction<'a>>, BadRequest> {
     let mut parts = Vec::new();
-    for (index, message) in numbered(chat) {
-        if message.role != Role::System {
-            continue;
-        }
-        lose_name(index, message, losses)?;
-        for part in &message.parts {
-            match part {
-                Part::Text(text) => parts.push(WrittenPart::text(text)),
-                _ => losses.lose_part(part)?,
-            }
-        }
+    for (index, message) in numbered(chat).take(n_leading(chat)) {
+        let texts = system_texts(index, message, losses)?;
+        parts.extend(texts.into_iter().map(WrittenPart::text));
     }
     Ok((!parts.is_empty()).then_some(SystemInstruction { parts }))
 }
 
-/// Neighbours with the same role are one content: results of tools and what the user says next, above all.
+/// How many system messages come first. Not all, if there are no others: the API wants something said by the user, and
+/// then they are that.
+fn n_leading(chat: &Chat) -> usize {
+    let is_system = |message: &&Message| message.role == Role::System;
+    let n_leading = chat.messages.iter().take_while(is_system).count();
+    match n_leading == chat.messages.len() {
+        true => 0,
+        false => n_leading,
+    }
+}
+
+/// Neighbours with the same role are one content: results of tools and what the user says next, above all. What the
+/// system says between turns stays in its place, as text between `<system>` tags in the user's content there.
 ///
 /// Of the calls that were made at once, the first has to be signed, or to say that Gemini did not make it.
 pub(super) fn contents<'a>(
@@ -47,20 +51,36 @@ pub(super) fn contents<'a>(
     model: &str,
     losses: &Losses,
 ) -> Result<Vec<Content<'a>>, BadRequest> {
+    let n_leading = n_leading(chat);
+    let is_systems_alone = chat.messages.iter().all(|it| it.role == Role::System);
     let mut contents: Vec<Content<'a>> = Vec::new();
-    for (index, message) in numbered(chat) {
+    for (index, message) in numbered(chat).skip(n_leading) {
         let role = match message.role {
-            Role::System => continue,
-            Role::User | Role::Tool => "user",
+            Role::System | Role::User | Role::Tool => "user",
             Role::Assistant => "model",
         };
-        lose_name(index, message, losses)?;
-        let mut parts = parts(message, chat, losses)?;
+        let mut parts = match message.role {
+            Role::System => {
+                let texts = system_texts(index, message, losses)?;
+                match is_systems_alone {
+                    true => texts.into_iter().map(WrittenPart::text).collect(),
+                    false => in_tags(&texts).into_iter().collect(),
+                }
+            }
+            _ => {
+                lose_name(index, message, losses)?;
+                parts(message, chat, losses)?
+            }
+        };
         match contents.last_mut() {
             Some(content) if content.role == role => content.parts.append(&mut parts),
             _ if parts.is_empty() => {}
             _ => contents.push(Content { parts, role }),
         }
+    }
+    for content in &mut contents {
+        // Responses answer the content before.
+        content.parts.sort_by_key(|part| !part.is_response());
     }
     if wants_signatures(model) {
         for content in &mut contents {
@@ -81,6 +101,27 @@ fn wants_signatures(model: &str) -> bool {
 
 fn own(proof: &Proof) -> Option<Cow<'_, str>> {
     proof.of(OWN).map(Cow::Borrowed)
+}
+
+fn in_tags<'a>(texts: &[&'a str]) -> Option<WrittenPart<'a>> {
+    let text = format!("<system>\n{}\n</system>", texts.join("\n\n"));
+    (!texts.is_empty()).then_some(WrittenPart::text(text))
+}
+
+fn system_texts<'a>(
+    index: usize,
+    message: &'a Message,
+    losses: &Losses,
+) -> Result<Vec<&'a str>, BadRequest> {
+    lose_name(index, message, losses)?;
+    let mut texts = Vec::new();
+    for part in &message.parts {
+        match part {
+            Part::Text(text) => texts.push(text.as_str()),
+            _ => losses.lose_part(part)?,
+        }
+    }
+    Ok(texts)
 }
 
 fn numbered(chat: &Chat) -> impl Iterator<Item = (usize, &Message)> {
@@ -137,18 +178,8 @@ fn written_media<'a>(
         Part::Audio {
             data, media_type, ..
         } => return Ok(Some(WrittenPart::inline(media_type, data))),
-        Part::Image {
-            source,
-            detail,
-            origin,
-        } => {
-            if detail.as_ref().is_some_and(|detail| detail != "auto") {
-                losses.lose_detail(origin)?;
-            }
-            source
-        }
-        // The Gemini API does not take a file's name.
-        Part::File { source, .. } => source,
+        // How closely to look is told for all images together; the Gemini API does not take a file's name.
+        Part::Image { source, .. } | Part::File { source, .. } => source,
         _ => return Ok(None),
     };
     match source {
@@ -339,13 +370,37 @@ mod tests {
     fn neighbours_with_the_same_role_are_one_content() {
         let written = written(vec![
             said(Role::User, "a"),
-            said(Role::System, "s"),
             said(Role::User, "b"),
             said(Role::Assistant, ""),
             said(Role::User, "c"),
         ]);
 
         let expected = r#"[{"parts":[{"text":"a"},{"text":"b"},{"text":"c"}],"role":"user"}]"#;
+        assert_eq!(written.as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn what_the_system_says_between_turns_stays_there_and_behind_results() {
+        let written = written(vec![
+            said(Role::System, "first"),
+            call("{}"),
+            said(Role::System, "s"),
+            result("call_1", "done"),
+        ])
+        .unwrap();
+
+        let contents: serde_json::Value = serde_json::from_str(&written).unwrap();
+        let parts = contents[1]["parts"].as_array().unwrap();
+        assert!(parts[0]["functionResponse"].is_object(), "{written}");
+        assert_eq!(parts[1]["text"], "<system>\ns\n</system>");
+        assert!(!written.contains("first"), "{written}");
+    }
+
+    #[test]
+    fn what_the_system_says_alone_is_said_by_the_user() {
+        let written = written(vec![said(Role::System, "Tell a joke.")]);
+
+        let expected = r#"[{"parts":[{"text":"Tell a joke."}],"role":"user"}]"#;
         assert_eq!(written.as_deref(), Ok(expected));
     }
 

@@ -73,13 +73,13 @@ fn a_random_seed_is_none() {
 #[test]
 fn ollamas_own_settings_are_kept_by_their_path() {
     let chat = read(&json!({
-        "model": "m", "keep_alive": "5m", "options": {"num_ctx": 8192, "mirostat": null}, "truncate": false,
+        "model": "m", "keep_alive": "5m", "options": {"num_ctx": 8192, "tfs_z": 2, "mirostat": null}, "truncate": false,
         "shift": true, "wings": 2,
     }))
     .unwrap();
 
     let names: Vec<_> = chat.others.iter().map(|(name, _)| &**name).collect();
-    assert_eq!(names, ["options.num_ctx", "truncate", "wings"]);
+    assert_eq!(names, ["options.tfs_z", "truncate", "wings"]);
 }
 
 #[test]

@@ -166,6 +166,28 @@ fn whoever_may_call_no_tool_is_told_of_none() {
     );
 }
 
+#[test]
+fn a_choice_among_some_tools_is_one_of_fewer() {
+    let other = Tool {
+        name: "g".to_owned(),
+        ..tool()
+    };
+    let among = |is_required| Chat {
+        tools: vec![tool(), other.clone()],
+        tool_choice: Some(ToolChoice::Among {
+            names: vec!["g".to_owned()],
+            is_required,
+        }),
+        ..Chat::default()
+    };
+
+    let tools = write(&among(false))["tools"].take();
+
+    assert_eq!(tools.as_array().map(Vec::len), Some(1));
+    assert_eq!(tools[0]["function"]["name"], "g");
+    check_lost(&among(true), "tool_choice");
+}
+
 #[track_caller]
 fn check_lost(chat: &Chat, param: &str) {
     let refused = write_with(chat, false).unwrap_err();

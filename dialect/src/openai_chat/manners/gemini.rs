@@ -1,10 +1,11 @@
 //! Google's OpenAI-compatible endpoint: wants its signatures back, and has fields of its own in `extra_body.google`.
 
-use super::{Fields, Habits, OTHERS, effort, one};
-use crate::canon::Reasoning;
+use super::{Fields, Habits, OTHERS, effort, one, within};
+use crate::canon::{Effort, Reasoning};
 
 pub(super) const HABITS: Habits = Habits {
     takes_signatures: true,
+    counts_thoughts_apart: true,
     reasoning: |asked| Some(reasoning(asked)),
     ..OTHERS
 };
@@ -15,6 +16,6 @@ fn reasoning(reasoning: &Reasoning) -> Fields {
             let config = one("thinking_config", one("thinking_budget", budget));
             one("extra_body", one("google", config))
         }
-        _ => effort(reasoning),
+        _ => effort(&within(reasoning, Effort::Minimal, Effort::High)),
     }
 }

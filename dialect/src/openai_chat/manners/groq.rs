@@ -1,6 +1,6 @@
 //! Groq answers 400 to what it does not support, and thinks in four steps.
 
-use super::{Fields, Habits, OTHERS, effort};
+use super::{Fields, Habits, OTHERS, effort, within};
 use crate::canon::{Effort, Field, Reasoning};
 
 pub(super) const HABITS: Habits = Habits {
@@ -12,18 +12,14 @@ pub(super) const HABITS: Habits = Habits {
         Field::N,
     ],
     knows_names: false,
-    reasoning,
+    reasoning: |asked| Some(reasoning(asked)),
     ..OTHERS
 };
 
-fn reasoning(reasoning: &Reasoning) -> Option<Fields> {
-    let is_known = matches!(
-        reasoning.nearest_effort(),
-        None | Some(Effort::None | Effort::Low | Effort::Medium | Effort::High)
-    );
-    let mut fields = is_known.then(|| effort(reasoning))?;
+fn reasoning(reasoning: &Reasoning) -> Fields {
+    let mut fields = effort(&within(reasoning, Effort::Low, Effort::High));
     if let Some(is_shown) = reasoning.is_shown {
         fields.insert("include_reasoning".to_owned(), is_shown.into());
     }
-    Some(fields)
+    fields
 }

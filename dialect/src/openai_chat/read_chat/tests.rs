@@ -95,7 +95,6 @@ fn a_field_of_the_wrong_type_is_refused_by_its_path() {
 fn what_chats_in_general_do_not_have_is_kept_by_its_path() {
     let chat = read(&json!({
         "model": "m",
-        "prediction": {"type": "content", "content": "x"},
         "store": true,
         "messages": [
             {"role": "user", "content": [{"type": "video_url", "video_url": {"url": "u"}}]},
@@ -109,7 +108,6 @@ fn what_chats_in_general_do_not_have_is_kept_by_its_path() {
     assert_eq!(
         paths,
         [
-            "prediction",
             "store",
             "messages[0].content[0]",
             "messages[1].audio",
@@ -122,6 +120,7 @@ fn what_chats_in_general_do_not_have_is_kept_by_its_path() {
 #[test]
 fn hints_that_change_no_answer_are_dropped() {
     let chat = read(&json!({
+        "prediction": {"type": "content", "content": "x"},
         "model": "m",
         "messages": [{"role": "user", "content": [
             {"type": "text", "text": "hi", "prompt_cache_breakpoint": {}, "cache_control": {"type": "ephemeral"}},

@@ -8,7 +8,7 @@ use crate::canon::Finish;
 use crate::canon::Proof;
 
 fn read_all(frames: &[Value]) -> Result<Vec<Event>, StreamFaultKind> {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(Manners::Plain);
     let mut events = Vec::new();
     for frame in frames {
         reader.read(frame.to_string().as_bytes(), &mut events)?;
@@ -208,7 +208,7 @@ fn a_field_named_error_that_is_none_is_no_error() {
 #[test]
 fn what_is_no_chunk_is_a_fault() {
     for frame in ["<html>", "{", "7", "[1]", r#"{"choices":{}}"#] {
-        let read = Reader::default().read(frame.as_bytes(), &mut Vec::new());
+        let read = Reader::new(Manners::Plain).read(frame.as_bytes(), &mut Vec::new());
 
         assert_eq!(read, Err(StreamFaultKind::Malformed), "{frame}");
     }
@@ -219,7 +219,7 @@ fn keep_alives_are_no_fault() {
     for frame in ["", " ", "{}", r#"{"type":"ping"}"#] {
         let mut events = Vec::new();
 
-        let read = Reader::default().read(frame.as_bytes(), &mut events);
+        let read = Reader::new(Manners::Plain).read(frame.as_bytes(), &mut events);
 
         assert_eq!((read, events), (Ok(()), Vec::new()), "{frame}");
     }
@@ -253,7 +253,7 @@ fn an_answer_finishes_once() {
 proptest! {
     #[test]
     fn no_frame_makes_it_panic(frame in any::<Vec<u8>>()) {
-        let _ = Reader::default().read(&frame, &mut Vec::new());
+        let _ = Reader::new(Manners::Plain).read(&frame, &mut Vec::new());
     }
 
     #[test]
@@ -263,7 +263,7 @@ proptest! {
             0..12,
         ),
     ) {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(Manners::Plain);
         let mut events = Vec::new();
         for (index, id, name, arguments, is_signed) in pieces {
             let signature = is_signed.then_some("s");
@@ -286,4 +286,22 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn thoughts_that_are_only_in_googles_total_are_counted() {
+    let mut reader = Reader::new(Manners::GeminiOpenai);
+    let mut events = Vec::new();
+    let chunk =
+        br#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":115}}"#;
+
+    reader.read(chunk, &mut events).unwrap();
+
+    let [Event::Usage(usage)] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert_eq!(
+        (usage.completion_tokens, usage.reasoning_tokens),
+        (105, 100)
+    );
 }

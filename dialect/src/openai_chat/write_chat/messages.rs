@@ -39,7 +39,7 @@ enum Content<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum PartShape<'a> {
-    Text { text: &'a str },
+    Text { text: Cow<'a, str> },
     ImageUrl { image_url: ImageShape<'a> },
     InputAudio { input_audio: AudioShape<'a> },
     File { file: FileShape<'a> },
@@ -109,7 +109,11 @@ pub(super) fn shapes<'a>(
     losses: &Losses,
 ) -> Result<Vec<MessageShape<'a>>, Unsupported> {
     let mut shapes = Vec::with_capacity(chat.messages.len());
+    let mut shown = Vec::new();
     for (index, message) in chat.messages.iter().enumerate() {
+        if message.role != Role::Tool {
+            shapes.extend(MessageShape::showing(&mut shown));
+        }
         let writing = Writing {
             habits,
             losses,
@@ -122,14 +126,28 @@ pub(super) fn shapes<'a>(
             Role::Tool => {
                 for part in &message.parts {
                     match part {
-                        Part::ToolResult(result) => shapes.push(writing.result(result)?),
+                        Part::ToolResult(result) => {
+                            shapes.push(writing.result(result, &mut shown)?);
+                        }
                         _ => losses.lose_part(part)?,
                     }
                 }
             }
         }
     }
+    shapes.extend(MessageShape::showing(&mut shown));
     Ok(shapes)
+}
+
+/// Adds `text` to what the system says first.
+pub(super) fn instruct(messages: &mut Vec<MessageShape<'_>>, text: Cow<'static, str>) {
+    let is_system = |message: &&MessageShape<'_>| message.role == "system";
+    let n_leading = messages.iter().take_while(is_system).count();
+    let message = MessageShape {
+        content: Content::Text(text),
+        ..MessageShape::new("system")
+    };
+    messages.insert(n_leading, message);
 }
 
 impl Writing<'_> {
@@ -205,14 +223,29 @@ impl Writing<'_> {
         Ok(Some(shape))
     }
 
-    /// That a tool failed has no field here; its text says so.
-    fn result<'a>(self, result: &'a ToolResult) -> Result<MessageShape<'a>, Unsupported> {
+    /// That a tool failed has no field here; its text says so. A result is text only: what else it has is `shown` by the
+    /// user, after the results.
+    fn result<'a>(
+        self,
+        result: &'a ToolResult,
+        shown: &mut Vec<PartShape<'a>>,
+    ) -> Result<MessageShape<'a>, Unsupported> {
         let mut texts = Vec::new();
+        let mut media = Vec::new();
         for part in &result.parts {
             match part {
                 Part::Text(text) | Part::Refusal(text) => texts.push(text.as_str()),
-                _ => self.losses.lose_part(part)?,
+                part => match self.part(part) {
+                    Some(shape) => media.push(shape),
+                    None => self.losses.lose_part(part)?,
+                },
             }
+        }
+        if !media.is_empty() {
+            let call_id = &result.call_id;
+            let text = Cow::Owned(format!("From the result of the tool call `{call_id}`:"));
+            shown.push(PartShape::Text { text });
+            shown.append(&mut media);
         }
         Ok(MessageShape {
             tool_call_id: Some(&result.call_id),
@@ -237,7 +270,7 @@ impl Writing<'_> {
             if let Part::Text(text) | Part::Refusal(text) = part {
                 texts.push(text.as_str());
             }
-            match PartShape::of(part) {
+            match self.part(part) {
                 Some(shape) => shapes.push(shape),
                 None => self.losses.lose_part(part)?,
             }
@@ -248,17 +281,36 @@ impl Writing<'_> {
         }
     }
 
+    /// `None` for what this dialect has no words for, and for a file that another provider keeps.
+    fn part(self, part: &Part) -> Option<PartShape<'_>> {
+        match part {
+            Part::File {
+                source: Source::FileId(_),
+                ..
+            } if !self.losses.is_within_a_family() => None,
+            part => PartShape::of(part),
+        }
+    }
+
     fn texts<'a>(self, texts: &[&'a str]) -> Content<'a> {
         match texts {
             [] => Content::Text(Cow::Borrowed("")),
             [text] => Content::Text(Cow::Borrowed(text)),
             texts if self.habits.wants_one_text => Content::Text(Cow::Owned(texts.join("\n\n"))),
-            texts => Content::Parts(texts.iter().map(|text| PartShape::Text { text }).collect()),
+            texts => Content::Parts(texts.iter().map(|text| PartShape::text(text)).collect()),
         }
     }
 }
 
-impl MessageShape<'_> {
+impl<'a> MessageShape<'a> {
+    /// The user's message that shows what the tools have put out, if that is anything.
+    fn showing(shown: &mut Vec<PartShape<'a>>) -> Option<Self> {
+        (!shown.is_empty()).then(|| Self {
+            content: Content::Parts(std::mem::take(shown)),
+            ..Self::new("user")
+        })
+    }
+
     fn new(role: &'static str) -> Self {
         Self {
             role,
@@ -273,11 +325,17 @@ impl MessageShape<'_> {
 }
 
 impl<'a> PartShape<'a> {
+    fn text(text: &'a str) -> Self {
+        Self::Text {
+            text: Cow::Borrowed(text),
+        }
+    }
+
     /// `None` for what this dialect has no words for.
     fn of(part: &'a Part) -> Option<Self> {
         match part {
             // Only an assistant's refusal is more than what it says.
-            Part::Text(text) | Part::Refusal(text) => Some(Self::Text { text }),
+            Part::Text(text) | Part::Refusal(text) => Some(Self::text(text)),
             Part::Image { source, detail, .. } => Some(Self::ImageUrl {
                 image_url: ImageShape {
                     url: Url::of(source)?,

@@ -2,7 +2,10 @@ use serde_json::{Map, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
-use crate::canon::{Message, Origin, Part, Proof, Role, Source, ToolCall, ToolChoice, ToolResult};
+use crate::canon::{
+    Format, Message, Origin, Part, Proof, Role, Schema, Source, Tool, ToolCall, ToolChoice,
+    ToolResult,
+};
 
 fn write_as(chat: &Chat, manners: Manners, losses: &Losses) -> Result<Value, BadRequest> {
     let overrides = Map::new();
@@ -114,21 +117,154 @@ fn only_servers_know_the_rarer_screws_of_a_sampler() {
     assert_eq!(write(&chat, Manners::Vllm)["top_k"], 40);
 }
 
+fn tool(name: &str, strict: Option<bool>, parameters: Value) -> Tool {
+    Tool {
+        name: name.to_owned(),
+        description: None,
+        parameters: Some(parameters),
+        strict,
+    }
+}
+
 #[test]
-fn only_openai_is_told_to_choose_among_some_tools() {
-    let chat = Chat {
-        tool_choice: Some(ToolChoice::Among {
-            names: vec!["f".to_owned()],
+fn who_cannot_choose_among_some_tools_is_given_only_those() {
+    let among = |name: &str| {
+        Some(ToolChoice::Among {
+            names: vec![name.to_owned()],
             is_required: false,
-        }),
+        })
+    };
+    let object = || json!({"type": "object"});
+    let chat = Chat {
+        tools: vec![tool("f", None, object()), tool("g", None, object())],
+        tool_choice: among("f"),
         ..Chat::default()
     };
+    let of_none = Chat {
+        tool_choice: among("h"),
+        ..chat.clone()
+    };
 
-    check_lost(&chat, Manners::Mistral, "tool_choice");
+    let fewer = write(&chat, Manners::Mistral);
+    let refused = write_as(&of_none, Manners::Mistral, &strict()).unwrap_err();
+
+    assert_eq!(fewer["tool_choice"], "auto");
+    assert_eq!(fewer["tools"].as_array().map(Vec::len), Some(1));
+    assert_eq!(refused.param.as_deref(), Some("tool_choice"));
     assert_eq!(
         write(&chat, Manners::Plain)["tool_choice"],
         json!({"type": "allowed_tools", "allowed_tools": {
             "mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]}})
+    );
+}
+
+#[test]
+fn what_openai_would_refuse_as_strict_is_not_called_so() {
+    let closed = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let optional = json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false});
+    let strict = |schema: &Value, client: Dialect, manners: Manners| {
+        let chat = Chat {
+            tools: vec![tool("f", Some(true), schema.clone())],
+            ..Chat::default()
+        };
+        let losses = Losses::new(client, Dialect::OpenaiChat, false);
+        let body = write_as(&chat, manners, &losses).unwrap();
+        body["tools"][0]["function"]["strict"].clone()
+    };
+    let anthropic = Dialect::AnthropicMessages;
+
+    assert_eq!(strict(&closed, anthropic, Manners::Plain), true);
+    assert_eq!(strict(&optional, anthropic, Manners::Plain), Value::Null);
+    assert_eq!(strict(&optional, anthropic, Manners::Vllm), true);
+    // Its own client is told by OpenAI what is wrong.
+    let openai = Dialect::OpenaiResponses;
+    assert_eq!(strict(&optional, openai, Manners::Plain), true);
+}
+
+#[test]
+fn a_form_that_is_no_object_is_asked_of_openai_in_words() {
+    let chat = Chat {
+        messages: vec![
+            Message::new(Role::System, vec![text("Be brief.")]),
+            Message::new(Role::User, vec![text("Hi")]),
+        ],
+        format: Some(Format::Schema(Schema {
+            schema: json!({"type": "array", "items": {"type": "string"}}),
+            ..Schema::default()
+        })),
+        ..Chat::default()
+    };
+
+    let body = write(&chat, Manners::Plain);
+
+    assert_eq!(body["response_format"], Value::Null);
+    let words = chat.format.as_ref().map(Format::in_words).unwrap();
+    assert_eq!(
+        body["messages"][1],
+        json!({"role": "system", "content": words})
+    );
+    let schema = write(&chat, Manners::Vllm)["response_format"]["json_schema"]["schema"].clone();
+    assert_eq!(schema["type"], "array");
+}
+
+#[test]
+fn what_a_tool_shows_is_shown_by_the_user_after_all_results() {
+    let result = |call_id: &str, parts: Vec<Part>| {
+        Part::ToolResult(ToolResult {
+            call_id: call_id.to_owned(),
+            name: None,
+            parts,
+            is_error: false,
+        })
+    };
+    let image = |url: &str| Part::Image {
+        source: Source::Url(url.to_owned()),
+        detail: None,
+        origin: Origin::default(),
+    };
+    let results = vec![
+        result("a", vec![text("seen"), image("https://x/a.png")]),
+        result("b", vec![image("https://x/b.png")]),
+    ];
+    let chat = Chat {
+        messages: vec![
+            Message::new(Role::Tool, results),
+            Message::new(Role::User, vec![text("Well?")]),
+        ],
+        ..Chat::default()
+    };
+
+    let body = write(&chat, Manners::Plain);
+
+    let expected = json!([
+        {"role": "tool", "tool_call_id": "a", "content": "seen"},
+        {"role": "tool", "tool_call_id": "b", "content": ""},
+        {"role": "user", "content": [
+            {"type": "text", "text": "From the result of the tool call `a`:"},
+            {"type": "image_url", "image_url": {"url": "https://x/a.png"}},
+            {"type": "text", "text": "From the result of the tool call `b`:"},
+            {"type": "image_url", "image_url": {"url": "https://x/b.png"}},
+        ]},
+        {"role": "user", "content": "Well?"},
+    ]);
+    assert_eq!(body["messages"], expected);
+}
+
+#[test]
+fn a_files_id_means_something_to_its_own_provider_only() {
+    let file = Part::File {
+        source: Source::FileId("file-1".to_owned()),
+        name: None,
+        origin: Origin::at("messages[0].content[1]"),
+    };
+    let chat = said(Role::User, vec![text("a"), file]);
+    let own = Losses::new(Dialect::OpenaiResponses, Dialect::OpenaiChat, false);
+
+    check_lost(&chat, Manners::Plain, "messages[0].content[1]");
+    let body = write_as(&chat, Manners::Plain, &own).unwrap();
+    assert_eq!(
+        body["messages"][0]["content"][1]["file"]["file_id"],
+        "file-1"
     );
 }
 
@@ -150,7 +286,7 @@ fn what_a_message_cannot_hold_is_lost_by_its_place() {
     let result = Part::ToolResult(ToolResult {
         call_id: "call_1".to_owned(),
         name: None,
-        parts: vec![text("see"), linked.clone()],
+        parts: vec![text("see"), uploaded.clone()],
         is_error: true,
     });
 

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::canon::{Field, Format, Losses, Tool, ToolChoice, Unsupported};
+use crate::BadRequest;
+use crate::canon::{Chat, Format, Losses, Tool, ToolChoice, is_of_object, is_strict};
 use crate::openai_chat::manners::Habits;
 
 #[derive(Serialize)]
@@ -67,20 +68,24 @@ pub(super) struct SchemaShape<'a> {
 }
 
 impl<'a> ToolShape<'a> {
-    pub(super) fn of(tool: &'a Tool) -> Self {
+    /// `strict` is left out where OpenAI would refuse it: the rules of another dialect's client are not OpenAI's.
+    pub(super) fn of(tool: &'a Tool, habits: &Habits, losses: &Losses) -> Self {
         let Tool {
             name,
             description,
             parameters,
             strict,
         } = tool;
+        let knows_rules = !habits.has_schema_rules || losses.is_within_a_family();
+        let is_possible =
+            |strict: &bool| !strict || knows_rules || parameters.as_ref().is_none_or(is_strict);
         Self {
             kind: "function",
             function: FunctionShape {
                 name,
                 description: description.as_deref(),
                 parameters: parameters.as_ref(),
-                strict: *strict,
+                strict: strict.filter(is_possible),
             },
         }
     }
@@ -95,44 +100,56 @@ impl<'a> NamedShape<'a> {
 }
 
 impl<'a> FormatShape<'a> {
-    pub(super) fn of(format: &'a Format) -> Self {
-        match format {
-            Format::Json => Self::JsonObject,
-            Format::Schema(schema) => Self::JsonSchema {
-                json_schema: SchemaShape {
-                    // Required here; it names the schema to the model.
-                    name: schema.name.as_deref().unwrap_or("answer"),
-                    description: schema.description.as_deref(),
-                    schema: &schema.schema,
-                    strict: schema.strict,
-                },
+    /// `None` for what can only be asked for in words: OpenAI has schemas of objects only, whatever another dialect's client
+    /// asks for.
+    pub(super) fn of(format: &'a Format, habits: &Habits, losses: &Losses) -> Option<Self> {
+        let schema = match format {
+            Format::Json => return Some(Self::JsonObject),
+            Format::Schema(schema) => schema,
+        };
+        let knows_rules = !habits.has_schema_rules || losses.is_within_a_family();
+        let is_possible = knows_rules || is_of_object(&schema.schema);
+        is_possible.then(|| Self::JsonSchema {
+            json_schema: SchemaShape {
+                // Required here; it names the schema to the model.
+                name: schema.name.as_deref().unwrap_or("answer"),
+                description: schema.description.as_deref(),
+                schema: &schema.schema,
+                strict: schema.strict,
             },
-        }
+        })
     }
 }
 
-pub(super) fn choice<'a>(
-    choice: Option<&'a ToolChoice>,
+/// The tools, and which of them to call. Who cannot be told to choose among some is given only those.
+pub(super) fn offer<'a>(
+    chat: &'a Chat,
     habits: &Habits,
     losses: &Losses,
-) -> Result<Option<ChoiceShape<'a>>, Unsupported> {
-    let shape = match choice {
-        None => return Ok(None),
+) -> Result<(Vec<ToolShape<'a>>, Option<ChoiceShape<'a>>), BadRequest> {
+    let shape = |tool| ToolShape::of(tool, habits, losses);
+    let all = || chat.tools.iter().map(shape).collect();
+    let choice = match &chat.tool_choice {
+        None => return Ok((all(), None)),
         Some(ToolChoice::None) => ChoiceShape::Word("none"),
         Some(ToolChoice::Auto) => ChoiceShape::Word("auto"),
         Some(ToolChoice::Required) => ChoiceShape::Word("required"),
         Some(ToolChoice::Named(name)) => ChoiceShape::Object(NamedShape::of(name)),
-        Some(ToolChoice::Among { .. }) if !habits.knows_allowed_tools => {
-            losses.lose(Field::ToolChoice)?;
-            return Ok(None);
-        }
         Some(ToolChoice::Among { names, is_required }) => {
-            let allowed_tools = AllowedShape {
-                mode: if *is_required { "required" } else { "auto" },
-                tools: names.iter().map(|name| NamedShape::of(name)).collect(),
-            };
-            ChoiceShape::Object(NamedShape::AllowedTools { allowed_tools })
+            let mode = if *is_required { "required" } else { "auto" };
+            if !habits.knows_allowed_tools {
+                let allowed: Vec<ToolShape<'_>> = chat.allowed_tools().map(shape).collect();
+                if allowed.is_empty() {
+                    let expected = "names of tools that are given";
+                    return Err(BadRequest::invalid("tool_choice", expected));
+                }
+                return Ok((allowed, Some(ChoiceShape::Word(mode))));
+            }
+            let tools = names.iter().map(|name| NamedShape::of(name)).collect();
+            ChoiceShape::Object(NamedShape::AllowedTools {
+                allowed_tools: AllowedShape { mode, tools },
+            })
         }
     };
-    Ok(Some(shape))
+    Ok((all(), Some(choice)))
 }

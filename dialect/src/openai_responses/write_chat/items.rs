@@ -234,6 +234,15 @@ fn content<'a>(parts: &'a [Part], losses: &Losses) -> Result<Content<'a>, BadReq
         match part {
             // Only an assistant's refusal is more than what it says.
             Part::Text(text) | Part::Refusal(text) => written.push(ContentPart::InputText { text }),
+            // Kept by another provider.
+            Part::Image {
+                source: Source::FileId(_),
+                ..
+            }
+            | Part::File {
+                source: Source::FileId(_),
+                ..
+            } if !losses.is_within_a_family() => losses.lose_part(part)?,
             Part::Image { source, detail, .. } => written.push(image(source, detail.as_deref())),
             Part::File { source, name, .. } => written.push(file(source, name.as_deref())),
             Part::Audio { .. }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::canon::{Chat, Effort, Format, Reasoning, Tool, ToolChoice};
+use crate::canon::{
+    Chat, Effort, Format, Losses, Reasoning, Tool, ToolChoice, is_of_object, is_strict,
+};
 
 /// Stands in for the name that this dialect wants of a schema and most others do not send.
 const SCHEMA_NAME: &str = "response";
@@ -71,18 +73,27 @@ pub(super) struct ReasoningAsked {
     summary: Option<&'static str>,
 }
 
+impl TextAsked<'_> {
+    pub(super) fn has_format(&self) -> bool {
+        self.format.is_some()
+    }
+}
+
 impl ReasoningAsked {
     pub(super) fn is_thinking(&self) -> bool {
         self.effort != Some(Effort::None.as_str())
     }
 }
 
-pub(super) fn tools(tools: &[Tool]) -> Vec<ToolOffered<'_>> {
+/// What another dialect's client calls strict keeps to other rules, and is not strict where it breaks those of this one.
+pub(super) fn tools<'a>(tools: &'a [Tool], losses: &Losses) -> Vec<ToolOffered<'a>> {
+    let keeps_rules =
+        |tool: &Tool| losses.is_within_a_family() || tool.parameters.as_ref().is_none_or(is_strict);
     let offered = tools.iter().map(|tool| ToolOffered {
         name: &tool.name,
         description: tool.description.as_deref(),
         parameters: tool.parameters.as_ref(),
-        strict: tool.strict.unwrap_or_default(),
+        strict: tool.strict == Some(true) && keeps_rules(tool),
     });
     offered.collect()
 }
@@ -103,22 +114,24 @@ pub(super) fn tool_choice(choice: &ToolChoice) -> ToolChoiceAsked<'_> {
     }
 }
 
-pub(super) fn text(chat: &Chat) -> Option<TextAsked<'_>> {
-    if chat.format.is_none() && chat.verbosity.is_none() {
-        return None;
-    }
-    Some(TextAsked {
-        format: chat.format.as_ref().map(|format| match format {
-            Format::Json => FormatAsked::JsonObject,
-            Format::Schema(schema) => FormatAsked::JsonSchema {
+/// Schemas are of objects only, whatever another dialect's client asks for: then there is no format.
+pub(super) fn text<'a>(chat: &'a Chat, losses: &Losses) -> Option<TextAsked<'a>> {
+    let format = match &chat.format {
+        None => None,
+        Some(Format::Json) => Some(FormatAsked::JsonObject),
+        Some(Format::Schema(schema)) => {
+            let is_possible = losses.is_within_a_family() || is_of_object(&schema.schema);
+            is_possible.then(|| FormatAsked::JsonSchema {
                 name: schema.name.as_deref().unwrap_or(SCHEMA_NAME),
                 description: schema.description.as_deref(),
                 schema: &schema.schema,
                 strict: schema.strict,
-            },
-        }),
-        verbosity: chat.verbosity.as_deref(),
-    })
+            })
+        }
+    };
+    let verbosity = chat.verbosity.as_deref();
+    let is_empty = format.is_none() && verbosity.is_none();
+    (!is_empty).then_some(TextAsked { format, verbosity })
 }
 
 /// `None` if nothing of it can be said.

@@ -443,3 +443,54 @@ fn what_a_client_of_this_dialect_asks_is_written_the_same() {
 
     assert_eq!(write(&chat), asked);
 }
+
+#[test]
+fn what_other_dialects_clients_ask_is_not_refused_for_openais_rules() {
+    let optional = json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false});
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    let chat = Chat {
+        messages: vec![user("hi")],
+        tools: vec![Tool {
+            name: "f".to_owned(),
+            description: None,
+            parameters: Some(optional),
+            strict: Some(true),
+        }],
+        format: Some(Format::Schema(Schema {
+            schema: list.clone(),
+            ..Schema::default()
+        })),
+        ..Chat::default()
+    };
+    let losses = Losses::new(Dialect::AnthropicMessages, Dialect::OpenaiResponses, false);
+    let target = Target {
+        dialect: Dialect::OpenaiResponses,
+        manners: Manners::Plain,
+        model: "upstream-model",
+        overrides: &Map::new(),
+        drop_unsupported: false,
+    };
+
+    let body: Value =
+        serde_json::from_slice(&write_chat(&chat, &target, &losses).unwrap()).unwrap();
+
+    assert_eq!(body["tools"][0]["strict"], false);
+    assert_eq!(body["text"], Value::Null);
+    let instructions = body["instructions"].as_str().unwrap();
+    assert!(instructions.ends_with(&list.to_string()), "{instructions}");
+}
+
+#[test]
+fn a_file_that_another_provider_keeps_is_refused() {
+    let file = Part::File {
+        source: Source::FileId("file_011".to_owned()),
+        name: None,
+        origin: Origin::at("messages[0].content[1]"),
+    };
+    let messages = [Message::new(Role::User, vec![text("See:"), file])];
+    let losses = Losses::new(Dialect::AnthropicMessages, Dialect::OpenaiResponses, false);
+
+    let refused = items::write(&messages, 0, &losses).map(drop).unwrap_err();
+
+    assert_eq!(refused.param.as_deref(), Some("messages[0].content[1]"));
+}

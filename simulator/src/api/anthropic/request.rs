@@ -209,12 +209,8 @@ fn read_output_config(fields: &mut Fields<'_>) -> Reading<(bool, Format)> {
             format.need_one_of("type", &["json_schema"])?;
             let schema = format.need("schema")?;
             schema.any_object()?;
-            match schema::has_closed_objects(schema.value()) {
-                true => Ok(schema.value().clone()),
-                false => Err(schema.against(
-                    "For 'object' type, 'additionalProperties' must be explicitly set to false",
-                )),
-            }
+            schema::check_held(&schema, true)?;
+            Ok(schema.value().clone())
         })?;
         Ok((effort.is_some(), Format::Schema(schema)))
     })?;

@@ -53,20 +53,21 @@ fn read_tool(tool: &mut Fields<'_>) -> Reading<Option<Tool>> {
         return Ok(None);
     }
     tool.text("description")?;
-    tool.flag("strict")?;
+    let is_strict = tool.flag("strict")?.unwrap_or_default();
     tool.flag("defer_loading")?;
     tool.flag("eager_input_streaming")?;
     tool.list("input_examples")?;
     tool.texts("allowed_callers")?;
     blocks::check_cache_control(tool)?;
-    let schema = tool.need("input_schema")?;
-    let fields = schema.any_object()?;
+    let input_schema = tool.need("input_schema")?;
+    let fields = input_schema.any_object()?;
     if fields.get("type").is_none_or(|kind| kind != "object") {
-        return Err(schema.against("Input should have the type 'object'"));
+        return Err(input_schema.against("Input should have the type 'object'"));
     }
+    schema::check_held(&input_schema, is_strict)?;
     Ok(Some(Tool {
         name: name.text()?.to_owned(),
-        schema: schema.value().clone(),
+        schema: input_schema.value().clone(),
     }))
 }
 

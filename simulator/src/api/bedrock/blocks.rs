@@ -118,7 +118,7 @@ impl Reader<'_> {
 
     fn call(&mut self, call: &mut Fields<'_>) -> Reading<()> {
         self.uses_tools = true;
-        let id = schema::name(&call.need("toolUseId")?)?;
+        let id = schema::call_id(&call.need("toolUseId")?)?;
         self.pending.push(id.to_owned());
         schema::name(&call.need("name")?)?;
         call.text("type")?;

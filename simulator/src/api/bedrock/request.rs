@@ -135,9 +135,10 @@ fn read_output_config(fields: &mut Fields<'_>) -> Reading<(Format, bool)> {
 /// A schema in a string.
 fn read_schema(item: &Item<'_>) -> Reading<Value> {
     match serde_json::from_str::<Value>(item.text()?) {
-        Ok(schema) if !schema::has_closed_objects(&schema) => Err(item
-            .against("For 'object' type, 'additionalProperties' must be explicitly set to false")),
-        Ok(schema) if schema.is_object() => Ok(schema),
+        Ok(schema) if schema.is_object() => match schema::refusal(&schema) {
+            None => Ok(schema),
+            Some(rule) => Err(item.against(rule)),
+        },
         _ => Err(item.wrong("a JSON schema in a string")),
     }
 }

@@ -43,16 +43,17 @@ fn read_tool(item: &Item<'_>, tool: &mut Fields<'_>) -> Reading<Option<Tool>> {
         if spec.text("description")?.is_some_and(str::is_empty) {
             return Err(spec.wrong("description", "a string that is not empty"));
         }
-        spec.flag("strict")?;
+        let is_strict = spec.flag("strict")?.unwrap_or_default();
         let schema = spec.need("inputSchema")?.object(|input| {
-            let schema = input.need("json")?;
-            match schema
+            let json = input.need("json")?;
+            schema::check_held(&json, is_strict)?;
+            match json
                 .any_object()?
                 .get("type")
                 .is_some_and(|it| it == "object")
             {
-                true => Ok(schema.value().clone()),
-                false => Err(schema.against("must have the type 'object'")),
+                true => Ok(json.value().clone()),
+                false => Err(json.against("must have the type 'object'")),
             }
         })?;
         Ok(Some(Tool { name, schema }))

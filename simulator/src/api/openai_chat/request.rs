@@ -111,7 +111,7 @@ fn read_format(item: &Item<'_>) -> Reading<Format> {
 }
 
 fn checked_schema(item: &Item<'_>, is_strict: bool) -> Reading<Value> {
-    item.any_object()?;
+    schema::check_root(item)?;
     if is_strict && !schema::is_strict(item.value()) {
         let rule = "Invalid schema for response_format: with 'strict', 'additionalProperties' is required to be \
                     supplied and to be false, and 'required' to include every key in properties.";

@@ -189,7 +189,7 @@ fn read_text(text: &mut Fields<'_>) -> Reading<Format> {
                 format.text("description")?;
                 let is_strict = format.flag("strict")?.unwrap_or_default();
                 let item = format.need("schema")?;
-                item.any_object()?;
+                schema::check_root(&item)?;
                 if is_strict && !schema::is_strict(item.value()) {
                     return Err(item.against(
                         "Invalid schema for response_format: 'additionalProperties' is required to be supplied and \
