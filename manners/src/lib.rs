@@ -12,8 +12,8 @@ mod openai;
 
 use std::time::SystemTime;
 
-use dialect::Endpoint;
 use dialect::canon::StreamVariant;
+use dialect::Endpoint;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -74,7 +74,7 @@ pub fn path(place: &Place<'_>) -> String {
             Manners::Azure => azure::path(place),
             _ => openai::path(place.endpoint).to_owned(),
         },
-        Dialect::AnthropicMessages => anthropic::path(place).to_owned(),
+        Dialect::AnthropicMessages => anthropic::path(place),
         Dialect::GeminiGenerate => gemini::path(place),
         Dialect::OllamaChat => ollama::path(place).to_owned(),
         Dialect::BedrockConverse => bedrock::path(place),
@@ -88,19 +88,14 @@ pub fn models_path(
     api_version: Option<&str>,
     base_url: &str,
 ) -> Option<String> {
-    let has_version = segments(base_url).any(is_version);
     let path = match dialect {
-        Dialect::OpenaiChat | Dialect::OpenaiResponses => match (manners, api_version) {
-            (Manners::Azure, Some(version)) => {
-                format!("/openai/models?api-version={}", encode(version))
-            }
-            (Manners::Azure, None) if !has_version => "/openai/v1/models".to_owned(),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => match manners {
+            Manners::Azure => azure::models_path(base_url, api_version),
             _ => "/models".to_owned(),
         },
-        Dialect::AnthropicMessages if !has_version => "/v1/models".to_owned(),
-        Dialect::GeminiGenerate if !has_version => "/v1beta/models".to_owned(),
-        Dialect::AnthropicMessages | Dialect::GeminiGenerate => "/models".to_owned(),
-        Dialect::OllamaChat => "/api/tags".to_owned(),
+        Dialect::AnthropicMessages => format!("{}/models", anthropic::version(base_url)),
+        Dialect::GeminiGenerate => format!("{}/models", gemini::version(base_url)),
+        Dialect::OllamaChat => ollama::below(base_url, "/api/tags").to_owned(),
         // That list is the control plane's, with a host of its own.
         Dialect::BedrockConverse => return None,
     };
