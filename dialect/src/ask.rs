@@ -133,6 +133,12 @@ impl Ask {
         self.is_stream
     }
 
+    /// Whether the answer is only begun, to be looked up later by its id.
+    pub fn is_background(&self) -> bool {
+        self.endpoint == Endpoint::Responses
+            && self.field("background").is_some_and(FieldValue::is_true)
+    }
+
     /// Whether the client itself asked for `stream_options.include_usage`.
     pub fn wants_usage(&self) -> bool {
         self.grammar.has_stream_options

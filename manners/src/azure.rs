@@ -79,6 +79,7 @@ fn has_deployment(endpoint: Endpoint) -> bool {
     !matches!(
         endpoint,
         Endpoint::Responses
+            | Endpoint::CountResponseTokens
             | Endpoint::Moderations
             | Endpoint::ImageVariations
     )

@@ -13,7 +13,7 @@ mod openai;
 use std::time::SystemTime;
 
 use dialect::canon::StreamVariant;
-use dialect::Endpoint;
+use dialect::{Endpoint, StoredAction};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -79,6 +79,49 @@ pub fn path(place: &Place<'_>) -> String {
         Dialect::OllamaChat => ollama::path(place).to_owned(),
         Dialect::BedrockConverse => bedrock::path(place),
     }
+}
+
+/// A response that a provider has stored.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredResponse<'a> {
+    /// As for [`Place`].
+    pub base_url: &'a str,
+    pub manners: Manners,
+    /// Azure's.
+    pub api_version: Option<&'a str>,
+    pub id: &'a str,
+    pub action: StoredAction,
+    /// What the client asks about it, in a query.
+    pub query: Option<&'a str>,
+}
+
+/// Where a stored response is asked for, after the provider's `base_url`: below the address at which it was made.
+pub fn stored_path(stored: &StoredResponse<'_>) -> String {
+    let made_at = path(&Place {
+        base_url: stored.base_url,
+        endpoint: Endpoint::Responses,
+        manners: stored.manners,
+        api_version: stored.api_version,
+        model: "",
+        is_stream: false,
+        variant: StreamVariant::Usual,
+    });
+    let (root, version) = match made_at.split_once('?') {
+        Some((root, version)) => (root, Some(version)),
+        None => (made_at.as_str(), None),
+    };
+    let action = match stored.action {
+        StoredAction::Retrieve | StoredAction::Delete => "",
+        StoredAction::Cancel => "/cancel",
+        StoredAction::InputItems => "/input_items",
+    };
+    let mut path = format!("{root}/{}{action}", encode(stored.id));
+    let queries = [version, stored.query].into_iter().flatten();
+    for (query, mark) in queries.zip(['?', '&']) {
+        path.push(mark);
+        path.push_str(query);
+    }
+    path
 }
 
 /// Where a provider lists its models, after its `base_url`; `None` if it has no such list for keys like ours.

@@ -324,6 +324,41 @@ fn a_key_that_is_no_header_is_refused_and_no_log_shows_one() {
     assert!(!format!("{headers:?}").contains("sk-1"));
 }
 
+#[track_caller]
+fn check_stored(base_url: &str, manners: Manners, action: StoredAction, expected: &str) {
+    let stored = StoredResponse {
+        base_url,
+        manners,
+        api_version: (manners == Manners::Azure).then_some("2025-03-01-preview"),
+        id: "resp_1/x",
+        action,
+        query: Some("stream=true&starting_after=3"),
+    };
+    assert_eq!(stored_path(&stored), expected);
+}
+
+#[test]
+fn a_stored_response_is_asked_for_where_it_was_made() {
+    check_stored(
+        "https://api.openai.com/v1",
+        Manners::Plain,
+        StoredAction::Retrieve,
+        "/responses/resp_1%2Fx?stream=true&starting_after=3",
+    );
+    check_stored(
+        "https://api.openai.com/v1",
+        Manners::Plain,
+        StoredAction::InputItems,
+        "/responses/resp_1%2Fx/input_items?stream=true&starting_after=3",
+    );
+    check_stored(
+        AZURE,
+        Manners::Azure,
+        StoredAction::Cancel,
+        "/openai/responses/resp_1%2Fx/cancel?api-version=2025-03-01-preview&stream=true&starting_after=3",
+    );
+}
+
 /// Where a chat is asked for, and where the list of models.
 #[track_caller]
 fn check_both(
