@@ -17,7 +17,7 @@ pub use crate::listing::{
     lm_studio_models, openai_model, openai_models,
 };
 pub use crate::ollama_chat::rfc3339;
-pub use crate::ollama_chat::{ollama_ps, ollama_show, ollama_tags};
+pub use crate::ollama_chat::{Load, load_reply, ollama_ps, ollama_show, ollama_tags};
 
 /// Reads what a client asks at `endpoint`.
 ///
