@@ -156,6 +156,7 @@ fn embeddings_need_someone_who_makes_them() {
 fn the_first_need_that_a_model_does_not_know_is_named() {
     let needs = |capabilities: &[Capability]| Needs {
         capabilities: capabilities.to_vec(),
+        has_answer: false,
     };
 
     assert_eq!(needs(&[]).missing_in(&[]), None);
