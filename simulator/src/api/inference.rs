@@ -273,7 +273,10 @@ impl Simulator {
         }
         if !stream {
             let tokens = answer.tokens();
-            wait(behaviour.pace(tokens)).await;
+            // What is only begun is told at once.
+            if !matches!(&form, Form::Responses(form) if form.is_background()) {
+                wait(behaviour.pace(tokens)).await;
+            }
             let body = form.body(&answer);
             return Ok(whole(body, JSON, tokens, &behaviour, flight));
         }

@@ -37,6 +37,12 @@ pub(in crate::api) struct ResponsesForm {
     pub(super) account: String,
 }
 
+impl ResponsesForm {
+    pub(in crate::api) fn is_background(&self) -> bool {
+        self.is_background
+    }
+}
+
 /// What a request says about tools.
 struct Tools {
     offered: Vec<Tool>,
