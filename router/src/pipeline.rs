@@ -157,7 +157,7 @@ where
     let facts = pipeline.facts(call.request_id, ask.model());
     let wording = Arc::new(Wording::new(ask, form, call.variant, facts));
     let answer = pipeline.count_here(model, &wording);
-    if let Some(answer) = answer.or_else(|| pipeline.load_here(model, &wording)) {
+    if let Some(answer) = answer.or_else(|| load_here(model, &wording)) {
         report.end(End::Served);
         return Ok(answer);
     }
@@ -185,6 +185,20 @@ where
             Some(_) | None => return Err(retry.into_problem()),
         };
     }
+}
+
+/// Says itself that a model is loaded, unless all of its upstreams are Ollama's and can do it: nobody else has anything
+/// to load, nor words for it.
+fn load_here(model: &FleetModel, wording: &Wording) -> Option<Answer> {
+    let load = wording.ask().load()?;
+    let mut candidates = model.candidates.iter();
+    if candidates.all(|candidate| candidate.provider.dialect == Dialect::OllamaChat) {
+        return None;
+    }
+    let facts = wording.facts();
+    let endpoint = wording.endpoint();
+    let reply = wire::load_reply(endpoint, load, &facts.model, facts.created);
+    Some(Answer::own(reply))
 }
 
 impl Pipeline {
@@ -218,20 +232,6 @@ impl Pipeline {
             let n_tokens = wording.ask().prompt_tokens(&self.counter);
             Answer::own(wire::token_count_reply(wording.endpoint(), n_tokens))
         })
-    }
-
-    /// Says itself that a model is loaded, unless all of its upstreams are Ollama's and can do it: nobody else has anything
-    /// to load, nor words for it.
-    fn load_here(&self, model: &FleetModel, wording: &Wording) -> Option<Answer> {
-        let load = wording.ask().load()?;
-        let mut candidates = model.candidates.iter();
-        if candidates.all(|candidate| candidate.provider.dialect == Dialect::OllamaChat) {
-            return None;
-        }
-        let facts = wording.facts();
-        let endpoint = wording.endpoint();
-        let reply = wire::load_reply(endpoint, load, &facts.model, facts.created);
-        Some(Answer::own(reply))
     }
 
     fn pass_on(
