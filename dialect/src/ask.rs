@@ -23,6 +23,7 @@ use self::fields::FieldValue;
 use self::grammar::{Grammar, StreamPlace};
 pub use self::needs::Needs;
 use self::path::split_path;
+use crate::ollama_chat::Load;
 use crate::scan::{self, Object, ScanError};
 use crate::{Endpoint, TokenCounter};
 
@@ -132,6 +133,24 @@ impl Ask {
 
     pub fn is_stream(&self) -> bool {
         self.is_stream
+    }
+
+    /// What is wanted of the model where nothing is asked of it: Ollama's clients send a chat without messages, or an empty
+    /// prompt.
+    pub fn load(&self) -> Option<Load> {
+        let is_empty = match self.endpoint {
+            Endpoint::OllamaChat => self.field("messages").is_none_or(FieldValue::is_empty),
+            Endpoint::OllamaGenerate => self.field("prompt").is_none_or(FieldValue::is_empty),
+            _ => false,
+        };
+        let keep_alive = self.field("keep_alive").map(FieldValue::raw);
+        is_empty.then(|| Load::by_keep_alive(keep_alive))
+    }
+
+    /// Whether the answer is only begun, to be looked up later by its id.
+    pub fn is_background(&self) -> bool {
+        self.endpoint == Endpoint::Responses
+            && self.field("background").is_some_and(FieldValue::is_true)
     }
 
     /// Whether the client itself asked for `stream_options.include_usage`.

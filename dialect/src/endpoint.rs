@@ -10,6 +10,7 @@ pub enum Endpoint {
     Completions,
     Embeddings,
     Responses,
+    CountResponseTokens,
     Moderations,
     ImageGenerations,
     ImageEdits,
@@ -34,6 +35,15 @@ pub enum Endpoint {
     Converse,
 }
 
+/// What is done with a response that a provider has stored, named by its id and by no model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredAction {
+    Retrieve,
+    Delete,
+    Cancel,
+    InputItems,
+}
+
 /// What is done, whatever the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -48,11 +58,12 @@ pub enum Operation {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
+        Self::CountResponseTokens,
         Self::Moderations,
         Self::ImageGenerations,
         Self::ImageEdits,
@@ -85,7 +96,7 @@ impl Endpoint {
             | Self::Speech
             | Self::Transcriptions
             | Self::Translations => Dialect::OpenaiChat,
-            Self::Responses => Dialect::OpenaiResponses,
+            Self::Responses | Self::CountResponseTokens => Dialect::OpenaiResponses,
             Self::Messages | Self::CountMessageTokens => Dialect::AnthropicMessages,
             Self::GenerateContent
             | Self::CountContentTokens
@@ -114,7 +125,9 @@ impl Endpoint {
             | Self::BatchEmbedContents
             | Self::OllamaEmbed
             | Self::OllamaEmbeddings => Operation::Embedding,
-            Self::CountMessageTokens | Self::CountContentTokens => Operation::TokenCount,
+            Self::CountResponseTokens | Self::CountMessageTokens | Self::CountContentTokens => {
+                Operation::TokenCount
+            }
             Self::Moderations => Operation::Moderation,
             Self::ImageGenerations | Self::ImageEdits | Self::ImageVariations => Operation::Image,
             Self::Speech | Self::Transcriptions | Self::Translations => Operation::Audio,
@@ -158,6 +171,7 @@ impl Endpoint {
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
+            Self::CountResponseTokens => "count_response_tokens",
             Self::Moderations => "moderations",
             Self::ImageGenerations => "image_generations",
             Self::ImageEdits => "image_edits",
@@ -176,6 +190,20 @@ impl Endpoint {
             Self::OllamaEmbed => "ollama_embed",
             Self::OllamaEmbeddings => "ollama_embeddings",
             Self::Converse => "converse",
+        }
+    }
+}
+
+impl StoredAction {
+    pub const ALL: [Self; 4] = [Self::Retrieve, Self::Delete, Self::Cancel, Self::InputItems];
+
+    /// As a label of metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retrieve => "retrieve_response",
+            Self::Delete => "delete_response",
+            Self::Cancel => "cancel_response",
+            Self::InputItems => "list_response_items",
         }
     }
 }

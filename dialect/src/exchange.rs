@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 use shared::config::{Dialect, Manners};
 
 use crate::canon::{AnswerFacts, EmbeddingAsk, Losses, Reply, StreamVariant};
-use crate::inspect::inspect_reply;
+use crate::inspect::{inspect_audio, inspect_reply};
 use crate::tokens::estimate_tokens;
 use crate::{
-    Ask, BadRequest, Endpoint, Framing, Operation, ReplyFault, StreamRelay, TokenCounter, Usage,
-    canon, wire,
+    Ask, BadRequest, Endpoint, Framing, Operation, Passing, ReplyFault, StreamRelay, TokenCounter,
+    Usage, canon, wire,
 };
 
 /// Who is asked, as far as words go.
@@ -121,6 +121,17 @@ impl Exchange {
         self.upstream.dialect()
     }
 
+    /// Whether the answer is a sound: it comes while it is made, asked for as a stream or not.
+    pub fn is_sound(&self) -> bool {
+        self.client == Endpoint::Speech
+    }
+
+    /// Whether an upstream that was asked for a stream may answer in one piece all the same: some models of images and
+    /// transcripts have no streams, and have done their work by then.
+    pub fn may_come_whole(&self) -> bool {
+        matches!(self.client.operation(), Operation::Image | Operation::Audio)
+    }
+
     /// Whether the client's dialect goes through as it is.
     pub fn is_faithful(&self) -> bool {
         self.is_faithful
@@ -161,10 +172,11 @@ impl Exchange {
         let facts = self.known(facts);
         if self.client.operation() == Operation::Audio {
             // Sound or text as often as JSON.
+            let usage = inspect_audio(&body)?;
             return Ok(Answered {
+                completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
+                usage,
                 body,
-                usage: None,
-                completion_tokens: 0,
             });
         }
         if self.is_faithful && self.client.dialect() == Dialect::OpenaiChat {
@@ -231,6 +243,11 @@ impl Exchange {
         }
     }
 
+    /// Begins to relay the sound of a 200.
+    pub fn sound(&self, facts: AnswerFacts) -> StreamRelay {
+        StreamRelay::raw(wire::writer(self.client, facts))
+    }
+
     /// Begins to relay the stream of a 200.
     pub fn stream(&self, facts: AnswerFacts) -> StreamRelay {
         let writer = wire::writer(self.client, self.known(facts));
@@ -241,7 +258,7 @@ impl Exchange {
             return StreamRelay::translate(framing, reader, self.n_choices, writer);
         }
         match (upstream, self.client.operation()) {
-            (_, Operation::Image | Operation::Audio) => StreamRelay::pass(writer),
+            (_, Operation::Image | Operation::Audio) => StreamRelay::pass(Passing::Media, writer),
             (Dialect::OpenaiChat, _) => {
                 StreamRelay::scan(self.client, self.wants_usage, self.n_choices, writer)
             }

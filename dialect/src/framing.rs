@@ -64,15 +64,19 @@ impl Framing {
 }
 
 impl Cursor {
-    /// The position after the first frame; `None` until its end has arrived.
-    pub(crate) fn frame_end(&mut self, buffer: &[u8]) -> Result<Option<usize>, FrameError> {
+    /// The position after the first frame, of at most `len_max` bytes; `None` until its end has arrived.
+    pub(crate) fn frame_end(
+        &mut self,
+        buffer: &[u8],
+        len_max: usize,
+    ) -> Result<Option<usize>, FrameError> {
         let end = match self {
             Self::Sse(cursor) => cursor.frame_end(buffer),
             Self::Lines(cursor) => cursor.frame_end(buffer),
             Self::Array(cursor) => cursor.frame_end(buffer)?,
             Self::EventStream => event_stream::frame_end(buffer)?,
         };
-        match end.unwrap_or(buffer.len()) > FRAME_BYTES_MAX {
+        match end.unwrap_or(buffer.len()) > len_max {
             true => Err(FrameError::TooLong),
             false => Ok(end),
         }
@@ -89,9 +93,9 @@ mod tests {
         let too_long = vec![b'x'; FRAME_BYTES_MAX + 1];
 
         for framing in [Framing::Sse, Framing::Lines, Framing::Array] {
-            assert_eq!(framing.cursor().frame_end(&long), Ok(None));
+            assert_eq!(framing.cursor().frame_end(&long, FRAME_BYTES_MAX), Ok(None));
             assert_eq!(
-                framing.cursor().frame_end(&too_long),
+                framing.cursor().frame_end(&too_long, FRAME_BYTES_MAX),
                 Err(FrameError::TooLong)
             );
         }

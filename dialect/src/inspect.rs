@@ -1,5 +1,8 @@
 //! Whole answers: what a 200 that is not a stream really says.
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use crate::error::UpstreamError;
 use crate::scan::{self, Object, Text};
 use crate::tokens::estimate_tokens;
@@ -44,6 +47,32 @@ impl Inspected<'_> {
             total.saturating_add(tokens.count_json_string(raw))
         })
     }
+}
+
+/// Reads what a 200 about sounds or transcripts tells of its usage, where it is an object.
+///
+/// # Errors
+///
+/// An error in its place.
+pub(crate) fn inspect_audio(body: &[u8]) -> Result<Option<Usage>, ReplyFault> {
+    #[derive(Deserialize)]
+    struct Transcript<'a> {
+        #[serde(borrow)]
+        usage: Option<&'a RawValue>,
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
+    }
+
+    let Ok(transcript) = serde_json::from_slice::<Transcript<'_>>(body) else {
+        return Ok(None);
+    };
+    if transcript.error.is_some()
+        && let Some(error) = UpstreamError::parse(body)
+    {
+        return Err(error.into());
+    }
+    let usage = transcript.usage.map(|usage| usage.get().as_bytes());
+    Ok(usage.and_then(Usage::parse))
 }
 
 /// Reads the body of a 200 of OpenAI's in one pass.
@@ -155,6 +184,22 @@ mod tests {
             expected,
             "{body}"
         );
+    }
+
+    #[test]
+    fn a_transcript_tells_its_usage_unless_it_is_text() {
+        let usage = |body: &str| inspect_audio(body.as_bytes()).unwrap().map(Usage::total);
+
+        assert_eq!(
+            usage(r#"{"text":"a","usage":{"input_tokens":14,"output_tokens":3}}"#),
+            Some(17)
+        );
+        assert_eq!(
+            usage(r#"{"text":"a","usage":{"type":"duration","seconds":3}}"#),
+            None
+        );
+        assert_eq!(usage("a text"), None);
+        assert!(inspect_audio(br#"{"error":{"message":"no"}}"#).is_err());
     }
 
     #[test]

@@ -30,11 +30,11 @@ mod usage;
 pub mod wire;
 
 pub use ask::{Ask, BadRequest, Needs, PathFacts};
-pub use endpoint::{Endpoint, Operation};
+pub use endpoint::{Endpoint, Operation, StoredAction};
 pub use error::{ErrorBody, ErrorType, UpstreamError};
 pub use exchange::{Answered, Exchange, Target, goes_through};
 pub use framing::{AwsMessage, Framing};
 pub use inspect::{Inspected, ReplyFault, inspect_reply};
-pub use relay::{StreamFault, StreamFaultKind, StreamRelay};
+pub use relay::{Passing, StreamFault, StreamFaultKind, StreamRelay};
 pub use tokens::{TokenCounter, TokenizerError};
 pub use usage::Usage;

@@ -6,6 +6,7 @@ mod embedding;
 mod error;
 mod line;
 mod listing;
+mod load;
 mod read_chat;
 mod read_reply;
 mod read_stream;
@@ -20,6 +21,7 @@ pub(crate) use embedding::{
 };
 pub(crate) use error::error_body;
 pub use listing::{ollama_ps, ollama_show, ollama_tags};
+pub use load::{Load, load_reply};
 pub(crate) use read_chat::read_chat;
 pub(crate) use read_reply::read_reply;
 pub(crate) use read_stream::Reader;

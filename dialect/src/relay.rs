@@ -1,5 +1,8 @@
 //! A streamed answer on its way from the upstream to the client.
 
+mod output;
+mod passing;
+
 use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
@@ -7,10 +10,13 @@ use serde::de::IgnoredAny;
 
 use crate::canon::{Event, StreamReader, StreamWriter};
 use crate::error::{ErrorBody, UpstreamError};
-use crate::framing::{Cursor, FrameError, Framing};
+use crate::framing::{Cursor, FRAME_BYTES_MAX, FrameError, Framing};
 use crate::openai_chat::{ChunkReader, has_content};
 use crate::tokens::estimate_tokens;
 use crate::{Endpoint, Usage};
+
+use self::output::Output;
+pub use self::passing::Passing;
 
 /// Passes whole frames on, as they are or in another dialect, and learns from them what the lease's settlement needs.
 ///
@@ -40,8 +46,10 @@ enum Way {
     /// Any other dialect to itself: frames are understood, and go on as they are.
     Observe(Box<dyn StreamReader>),
     Translate(Box<dyn StreamReader>),
-    /// Events of images and sounds, which nobody here reads: the upstream's close is their end.
-    Pass,
+    /// Events that nobody here reads, but for those that say that the answer is whole.
+    Pass(Passing),
+    /// Bytes that are no events at all: the upstream's close is their end.
+    Raw,
 }
 
 /// What is known of an answer so far.
@@ -72,7 +80,7 @@ pub struct StreamFault {
 pub enum StreamFaultKind {
     /// The upstream sent an error event. It is not passed on: it may name the upstream's account.
     Upstream(Box<UpstreamError>),
-    /// A frame of more than 1 MiB.
+    /// A frame of more than 1 MiB, or 32 MiB where it may be an image.
     TooLong,
     /// A frame that is none of the upstream's dialect.
     Malformed,
@@ -122,9 +130,14 @@ impl StreamRelay {
         Self::new(framing, Way::Translate(reader), n_choices, writer)
     }
 
-    /// A stream that is not read.
-    pub fn pass(last_word: Box<dyn StreamWriter>) -> Self {
-        Self::new(Framing::Sse, Way::Pass, 1, last_word)
+    /// Events that go on as they are.
+    pub fn pass(what: Passing, last_word: Box<dyn StreamWriter>) -> Self {
+        Self::new(Framing::Sse, Way::Pass(what), 1, last_word)
+    }
+
+    /// Bytes that go on as they come: sound.
+    pub fn raw(last_word: Box<dyn StreamWriter>) -> Self {
+        Self::new(Framing::Sse, Way::Raw, 1, last_word)
     }
 
     fn new(framing: Framing, way: Way, n_choices: usize, last_word: Box<dyn StreamWriter>) -> Self {
@@ -155,12 +168,17 @@ impl StreamRelay {
     ///
     /// The upstream's error, and what is no frame. The relay takes nothing after either.
     pub fn feed(&mut self, bytes: Bytes) -> Result<Bytes, StreamFault> {
+        if matches!(self.way, Way::Raw) {
+            self.progress.has_content |= !bytes.is_empty();
+            return Ok(bytes);
+        }
+        let len_max = self.frame_len_max();
         let buffer = match self.held.is_empty() {
             true => bytes,
             false => {
                 self.held.extend_from_slice(&bytes);
                 // Only with the frame's end at hand is the buffer taken apart: until then it just grows.
-                if self.cursor.frame_end(&self.held) == Ok(None) {
+                if self.cursor.frame_end(&self.held, len_max) == Ok(None) {
                     return Ok(Bytes::new());
                 }
                 self.cursor = self.framing.cursor();
@@ -170,7 +188,7 @@ impl StreamRelay {
 
         let mut output = Output::new(buffer);
         let fault = loop {
-            match self.cursor.frame_end(output.rest()) {
+            match self.cursor.frame_end(output.rest(), len_max) {
                 Ok(None) => break None,
                 Err(FrameError::TooLong) => break Some(StreamFaultKind::TooLong),
                 Err(FrameError::Malformed) => break Some(StreamFaultKind::Malformed),
@@ -208,7 +226,7 @@ impl StreamRelay {
     /// As [`Self::feed`].
     pub fn finish(&mut self) -> Result<Bytes, StreamFault> {
         self.cursor = self.framing.cursor();
-        if matches!(self.way, Way::Pass) {
+        if matches!(self.way, Way::Raw) {
             self.progress.is_done = self.progress.has_content;
         }
         let last = self.held.split().freeze();
@@ -239,7 +257,12 @@ impl StreamRelay {
 
     /// The client's words for an error in the middle of the stream. The stream has to be broken after them: most SDKs
     /// take a clean end for a whole answer.
+    ///
+    /// Empty where there are no words: nothing that is said in the middle of a sound would be understood.
     pub fn cut(&mut self, error: &ErrorBody<'_>) -> Bytes {
+        if matches!(self.way, Way::Raw) {
+            return Bytes::new();
+        }
         let mut output = Vec::new();
         self.last_word.cut(error, &mut output);
         Bytes::from(output)
@@ -263,6 +286,16 @@ impl StreamRelay {
         self.progress.is_done
     }
 
+    /// Whether only the upstream's close is the end: an answer that looks whole may have another one behind it.
+    pub fn is_ended_by_close(&self) -> bool {
+        matches!(self.way, Way::Pass(_) | Way::Raw)
+    }
+
+    /// Whether something may be said between two frames.
+    pub fn has_frames(&self) -> bool {
+        !matches!(self.way, Way::Raw)
+    }
+
     /// The last usage that was reported and can be believed.
     pub fn usage(&self) -> Option<Usage> {
         self.progress.usage
@@ -278,7 +311,7 @@ impl StreamRelay {
         let Some(payload) = self.framing.payload(frame) else {
             // Keep-alives of the upstream's dialect may break a client of another.
             return match self.way {
-                Way::Scan { .. } | Way::Observe(_) | Way::Pass => Fate::Pass,
+                Way::Scan { .. } | Way::Observe(_) | Way::Pass(_) | Way::Raw => Fate::Pass,
                 Way::Translate(_) => Fate::TakeOut,
             };
         };
@@ -288,13 +321,8 @@ impl StreamRelay {
                 reader,
                 keep_usage_chunk,
             } => return scan_chunk(reader, *keep_usage_chunk, progress, &payload),
-            Way::Pass => {
-                progress.has_content = true;
-                return match UpstreamError::parse(&payload) {
-                    Some(error) => Fate::Fault(StreamFaultKind::Upstream(Box::new(error))),
-                    None => Fate::Pass,
-                };
-            }
+            Way::Pass(what) => return pass_event(*what, progress, &payload),
+            Way::Raw => return Fate::Pass,
             Way::Observe(reader) => {
                 self.last_word.begin();
                 (reader, false)
@@ -320,6 +348,13 @@ impl StreamRelay {
             self.end(&mut output);
         }
         Fate::Replace(output)
+    }
+
+    fn frame_len_max(&self) -> usize {
+        match self.way {
+            Way::Pass(_) => passing::EVENT_BYTES_MAX,
+            _ => FRAME_BYTES_MAX,
+        }
     }
 
     /// Ends the client's stream, once, where it is not the upstream's own.
@@ -397,61 +432,24 @@ fn scan_chunk(
     }
 }
 
+/// Judges an event that nobody here reads.
+fn pass_event(what: Passing, progress: &mut Progress, data: &[u8]) -> Fate {
+    progress.has_content = true;
+    if is_done_mark(data) {
+        progress.is_done = true;
+        return Fate::Pass;
+    }
+    let seen = what.look_at(data);
+    if let Some(error) = seen.error {
+        return Fate::Fault(StreamFaultKind::Upstream(Box::new(error)));
+    }
+    if seen.is_last {
+        progress.finished.insert(0);
+    }
+    progress.usage = seen.usage.or(progress.usage);
+    Fate::Pass
+}
+
 fn is_done_mark(data: &[u8]) -> bool {
     data.trim_ascii() == b"[DONE]"
-}
-
-/// Cuts a buffer of events into what passes and what does not.
-struct Output {
-    buffer: Bytes,
-    /// Of the bytes before `at`, those from `start` on pass, after what is in `joined`.
-    start: usize,
-    at: usize,
-    /// What passed before something was taken out.
-    joined: BytesMut,
-}
-
-impl Output {
-    fn new(buffer: Bytes) -> Self {
-        Self {
-            buffer,
-            start: 0,
-            at: 0,
-            joined: BytesMut::new(),
-        }
-    }
-
-    fn rest(&self) -> &[u8] {
-        self.buffer.get(self.at..).unwrap_or_default()
-    }
-
-    fn pass(&mut self, len: usize) {
-        self.at += len;
-    }
-
-    /// Puts `other` in the place of the next `len` bytes.
-    fn replace(&mut self, len: usize, other: &[u8]) {
-        self.take_out(len);
-        self.joined.extend_from_slice(other);
-    }
-
-    fn take_out(&mut self, len: usize) {
-        let passing = self.passing();
-        self.joined.extend_from_slice(&passing);
-        self.at += len;
-        self.start = self.at;
-    }
-
-    fn passing(&self) -> Bytes {
-        self.buffer.slice(self.start..self.at)
-    }
-
-    fn finish(mut self) -> Bytes {
-        let passing = self.passing();
-        if self.joined.is_empty() {
-            return passing;
-        }
-        self.joined.extend_from_slice(&passing);
-        self.joined.freeze()
-    }
 }

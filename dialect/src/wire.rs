@@ -17,7 +17,7 @@ pub use crate::listing::{
     lm_studio_models, openai_model, openai_models,
 };
 pub use crate::ollama_chat::rfc3339;
-pub use crate::ollama_chat::{ollama_ps, ollama_show, ollama_tags};
+pub use crate::ollama_chat::{Load, load_reply, ollama_ps, ollama_show, ollama_tags};
 
 /// Reads what a client asks at `endpoint`.
 ///
@@ -150,11 +150,14 @@ pub fn error_body(dialect: Dialect, error: &ErrorBody<'_>, status: u16, request_
 
 /// How many tokens a client's prompt has, for a client that asked at `endpoint`.
 pub fn token_count_reply(endpoint: Endpoint, n: u32) -> Vec<u8> {
-    let name = match endpoint.dialect() {
-        Dialect::AnthropicMessages => "input_tokens",
-        _ => "totalTokens",
+    let json = match endpoint.dialect() {
+        Dialect::OpenaiResponses => {
+            format!("{{\"object\":\"response.input_tokens\",\"input_tokens\":{n}}}")
+        }
+        Dialect::AnthropicMessages => format!("{{\"input_tokens\":{n}}}"),
+        _ => format!("{{\"totalTokens\":{n}}}"),
     };
-    format!("{{\"{name}\":{n}}}").into_bytes()
+    json.into_bytes()
 }
 
 /// Reads what a client wants embedded.
@@ -240,5 +243,9 @@ mod tests {
 
         assert_eq!(reply(Endpoint::CountContentTokens), r#"{"totalTokens":7}"#);
         assert_eq!(reply(Endpoint::CountMessageTokens), r#"{"input_tokens":7}"#);
+        assert_eq!(
+            reply(Endpoint::CountResponseTokens),
+            r#"{"object":"response.input_tokens","input_tokens":7}"#
+        );
     }
 }

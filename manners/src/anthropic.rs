@@ -13,14 +13,20 @@ const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const OUR_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// Empty for what is asked of no such provider.
-pub(super) fn path(place: &Place<'_>) -> &'static str {
-    let has_version = segments(place.base_url).last().is_some_and(is_version);
-    match (place.endpoint, has_version) {
-        (Endpoint::Messages, false) => "/v1/messages",
-        (Endpoint::Messages, true) => "/messages",
-        (Endpoint::CountMessageTokens, false) => "/v1/messages/count_tokens",
-        (Endpoint::CountMessageTokens, true) => "/messages/count_tokens",
-        _ => "",
+pub(super) fn path(place: &Place<'_>) -> String {
+    let asked = match place.endpoint {
+        Endpoint::Messages => "/messages",
+        Endpoint::CountMessageTokens => "/messages/count_tokens",
+        _ => return String::new(),
+    };
+    format!("{}{asked}", version(place.base_url))
+}
+
+/// Empty where the base URL ends with one.
+pub(super) fn version(base_url: &str) -> &'static str {
+    match segments(base_url).last().is_some_and(is_version) {
+        true => "",
+        false => "/v1",
     }
 }
 

@@ -13,24 +13,13 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 pub(super) fn path(place: &Place<'_>) -> String {
     let asked = openai::path(place.endpoint);
-    let query = match place.api_version {
-        Some(version) => format!("?api-version={}", encode(version)),
-        None => String::new(),
-    };
-    // Versions of the newer way are no dates: `preview`, or none at all.
-    let is_older_way = place
-        .api_version
-        .is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()));
-    let mut given = segments(place.base_url);
-    let is_complete = given.any(|segment| segment == "deployments" || is_version(segment));
+    let query = query(place.api_version);
+    let is_complete = segments(place.base_url).any(is_deployments) || has_version(place.base_url);
     if is_complete {
         return format!("{asked}{query}");
     }
-    let root = match segments(place.base_url).last() {
-        Some("openai") => "",
-        _ => "/openai",
-    };
-    match is_older_way {
+    let root = root(place.base_url);
+    match is_older_way(place.api_version) {
         true if has_deployment(place.endpoint) => {
             let deployment = encode(place.model);
             format!("{root}/deployments/{deployment}{asked}{query}")
@@ -40,11 +29,59 @@ pub(super) fn path(place: &Place<'_>) -> String {
     }
 }
 
+/// Where the resource lists its models, beside where it is asked.
+pub(super) fn models_path(base_url: &str, api_version: Option<&str>) -> String {
+    let query = query(api_version);
+    if has_version(base_url) {
+        return format!("/models{query}");
+    }
+    if segments(base_url).any(is_deployments) {
+        // No deployment has a list of its own: out of its name, and of all of them.
+        return format!("/../../models{query}");
+    }
+    let root = root(base_url);
+    match is_older_way(api_version) {
+        true => format!("{root}/models{query}"),
+        false => format!("{root}/v1/models{query}"),
+    }
+}
+
+/// What the base URL lacks of the address below which a resource is asked.
+fn root(base_url: &str) -> &'static str {
+    match segments(base_url).last() {
+        Some("openai") => "",
+        _ => "/openai",
+    }
+}
+
+fn query(api_version: Option<&str>) -> String {
+    match api_version {
+        Some(version) => format!("?api-version={}", encode(version)),
+        None => String::new(),
+    }
+}
+
+/// Versions of the newer way are no dates: `preview`, or none at all.
+fn is_older_way(api_version: Option<&str>) -> bool {
+    api_version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+fn has_version(base_url: &str) -> bool {
+    segments(base_url).any(is_version)
+}
+
+fn is_deployments(segment: &str) -> bool {
+    segment == "deployments"
+}
+
 /// Whether the older way has it below the deployment; what came later finds the deployment in the body.
 fn has_deployment(endpoint: Endpoint) -> bool {
     !matches!(
         endpoint,
-        Endpoint::Responses | Endpoint::Moderations | Endpoint::ImageVariations
+        Endpoint::Responses
+            | Endpoint::CountResponseTokens
+            | Endpoint::Moderations
+            | Endpoint::ImageVariations
     )
 }
 

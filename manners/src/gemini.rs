@@ -10,11 +10,7 @@ use super::{CredentialError, Place, encode, is_version, segments, show};
 const API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 pub(super) fn path(place: &Place<'_>) -> String {
-    // Anywhere: Vertex AI's goes on with a project and a publisher.
-    let version = match segments(place.base_url).any(is_version) {
-        true => "",
-        false => "/v1beta",
-    };
+    let version = version(place.base_url);
     // The API names a model by what it is a resource of: `models/gemini-3`, `tunedModels/mine`.
     let (collection, model) = match place.model.split_once('/') {
         Some((collection @ ("models" | "tunedModels"), model)) => (collection, model),
@@ -23,6 +19,14 @@ pub(super) fn path(place: &Place<'_>) -> String {
     let model = encode(model);
     let verb = verb(place);
     format!("{version}/{collection}/{model}{verb}")
+}
+
+/// Empty where the base URL has one, anywhere: Vertex AI's goes on with a project and a publisher.
+pub(super) fn version(base_url: &str) -> &'static str {
+    match segments(base_url).any(is_version) {
+        true => "",
+        false => "/v1beta",
+    }
 }
 
 /// Empty for what is asked of no such provider.

@@ -12,8 +12,8 @@ mod openai;
 
 use std::time::SystemTime;
 
-use dialect::Endpoint;
 use dialect::canon::StreamVariant;
+use dialect::{Endpoint, StoredAction};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -74,11 +74,54 @@ pub fn path(place: &Place<'_>) -> String {
             Manners::Azure => azure::path(place),
             _ => openai::path(place.endpoint).to_owned(),
         },
-        Dialect::AnthropicMessages => anthropic::path(place).to_owned(),
+        Dialect::AnthropicMessages => anthropic::path(place),
         Dialect::GeminiGenerate => gemini::path(place),
         Dialect::OllamaChat => ollama::path(place).to_owned(),
         Dialect::BedrockConverse => bedrock::path(place),
     }
+}
+
+/// A response that a provider has stored.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredResponse<'a> {
+    /// As for [`Place`].
+    pub base_url: &'a str,
+    pub manners: Manners,
+    /// Azure's.
+    pub api_version: Option<&'a str>,
+    pub id: &'a str,
+    pub action: StoredAction,
+    /// What the client asks about it, in a query.
+    pub query: Option<&'a str>,
+}
+
+/// Where a stored response is asked for, after the provider's `base_url`: below the address at which it was made.
+pub fn stored_path(stored: &StoredResponse<'_>) -> String {
+    let made_at = path(&Place {
+        base_url: stored.base_url,
+        endpoint: Endpoint::Responses,
+        manners: stored.manners,
+        api_version: stored.api_version,
+        model: "",
+        is_stream: false,
+        variant: StreamVariant::Usual,
+    });
+    let (root, version) = match made_at.split_once('?') {
+        Some((root, version)) => (root, Some(version)),
+        None => (made_at.as_str(), None),
+    };
+    let action = match stored.action {
+        StoredAction::Retrieve | StoredAction::Delete => "",
+        StoredAction::Cancel => "/cancel",
+        StoredAction::InputItems => "/input_items",
+    };
+    let mut path = format!("{root}/{}{action}", encode(stored.id));
+    let queries = [version, stored.query].into_iter().flatten();
+    for (query, mark) in queries.zip(['?', '&']) {
+        path.push(mark);
+        path.push_str(query);
+    }
+    path
 }
 
 /// Where a provider lists its models, after its `base_url`; `None` if it has no such list for keys like ours.
@@ -88,19 +131,14 @@ pub fn models_path(
     api_version: Option<&str>,
     base_url: &str,
 ) -> Option<String> {
-    let has_version = segments(base_url).any(is_version);
     let path = match dialect {
-        Dialect::OpenaiChat | Dialect::OpenaiResponses => match (manners, api_version) {
-            (Manners::Azure, Some(version)) => {
-                format!("/openai/models?api-version={}", encode(version))
-            }
-            (Manners::Azure, None) if !has_version => "/openai/v1/models".to_owned(),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => match manners {
+            Manners::Azure => azure::models_path(base_url, api_version),
             _ => "/models".to_owned(),
         },
-        Dialect::AnthropicMessages if !has_version => "/v1/models".to_owned(),
-        Dialect::GeminiGenerate if !has_version => "/v1beta/models".to_owned(),
-        Dialect::AnthropicMessages | Dialect::GeminiGenerate => "/models".to_owned(),
-        Dialect::OllamaChat => "/api/tags".to_owned(),
+        Dialect::AnthropicMessages => format!("{}/models", anthropic::version(base_url)),
+        Dialect::GeminiGenerate => format!("{}/models", gemini::version(base_url)),
+        Dialect::OllamaChat => ollama::below(base_url, "/api/tags").to_owned(),
         // That list is the control plane's, with a host of its own.
         Dialect::BedrockConverse => return None,
     };

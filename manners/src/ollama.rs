@@ -13,7 +13,12 @@ pub(super) fn path(place: &Place<'_>) -> &'static str {
         Endpoint::OllamaEmbeddings => "/api/embeddings",
         _ => "",
     };
-    match segments(place.base_url).last() {
+    below(place.base_url, path)
+}
+
+/// `path`, but for its `/api` where the base URL ends with that.
+pub(super) fn below<'a>(base_url: &str, path: &'a str) -> &'a str {
+    match segments(base_url).last() {
         Some("api") => path.strip_prefix("/api").unwrap_or(path),
         _ => path,
     }

@@ -9,6 +9,7 @@ pub(super) fn path(endpoint: Endpoint) -> &'static str {
         Endpoint::Completions => "/completions",
         Endpoint::Embeddings => "/embeddings",
         Endpoint::Responses => "/responses",
+        Endpoint::CountResponseTokens => "/responses/input_tokens",
         Endpoint::Moderations => "/moderations",
         Endpoint::ImageGenerations => "/images/generations",
         Endpoint::ImageEdits => "/images/edits",

@@ -323,3 +323,129 @@ fn a_key_that_is_no_header_is_refused_and_no_log_shows_one() {
     assert_eq!(shown, Ok(()));
     assert!(!format!("{headers:?}").contains("sk-1"));
 }
+
+#[track_caller]
+fn check_stored(base_url: &str, manners: Manners, action: StoredAction, expected: &str) {
+    let stored = StoredResponse {
+        base_url,
+        manners,
+        api_version: (manners == Manners::Azure).then_some("2025-03-01-preview"),
+        id: "resp_1/x",
+        action,
+        query: Some("stream=true&starting_after=3"),
+    };
+    assert_eq!(stored_path(&stored), expected);
+}
+
+#[test]
+fn a_stored_response_is_asked_for_where_it_was_made() {
+    check_stored(
+        "https://api.openai.com/v1",
+        Manners::Plain,
+        StoredAction::Retrieve,
+        "/responses/resp_1%2Fx?stream=true&starting_after=3",
+    );
+    check_stored(
+        "https://api.openai.com/v1",
+        Manners::Plain,
+        StoredAction::InputItems,
+        "/responses/resp_1%2Fx/input_items?stream=true&starting_after=3",
+    );
+    check_stored(
+        AZURE,
+        Manners::Azure,
+        StoredAction::Cancel,
+        "/openai/responses/resp_1%2Fx/cancel?api-version=2025-03-01-preview&stream=true&starting_after=3",
+    );
+}
+
+/// Where a chat is asked for, and where the list of models.
+#[track_caller]
+fn check_both(
+    dialect: Dialect,
+    manners: Manners,
+    api_version: Option<&str>,
+    base_url: &str,
+    (chat, models): (&str, &str),
+) {
+    let endpoint = Endpoint::ChatCompletions.at(dialect).unwrap();
+    let asked = path(&Place {
+        manners,
+        api_version,
+        ..place(base_url, endpoint)
+    });
+    let listed = models_path(dialect, manners, api_version, base_url).unwrap();
+    // As a client resolves them.
+    let whole = |path: &str| url::Url::parse(&format!("{base_url}{path}")).unwrap();
+    let rest = |url: url::Url| url.as_str().replace("https://host", "");
+    assert_eq!(
+        (rest(whole(&asked)).as_str(), rest(whole(&listed)).as_str()),
+        (chat, models),
+        "{base_url} {api_version:?}"
+    );
+}
+
+#[test]
+fn models_are_listed_below_the_same_root_as_requests_go_to() {
+    let dated = Some("2024-10-21");
+    let azure = |base_url, api_version, expected| {
+        check_both(
+            Dialect::OpenaiChat,
+            Manners::Azure,
+            api_version,
+            base_url,
+            expected,
+        );
+    };
+    let older = (
+        "/openai/deployments/m/chat/completions?api-version=2024-10-21",
+        "/openai/models?api-version=2024-10-21",
+    );
+    azure("https://host", dated, older);
+    azure("https://host/openai", dated, older);
+    azure("https://host/openai/deployments/m", dated, older);
+    let newer = ("/openai/v1/chat/completions", "/openai/v1/models");
+    azure("https://host", None, newer);
+    azure("https://host/openai", None, newer);
+    azure("https://host/openai/v1", None, newer);
+    let preview = (
+        "/openai/v1/chat/completions?api-version=preview",
+        "/openai/v1/models?api-version=preview",
+    );
+    azure("https://host", Some("preview"), preview);
+    azure("https://host/openai", Some("preview"), preview);
+    azure("https://host/openai/v1", Some("preview"), preview);
+
+    let plain = |dialect, base_url, expected| {
+        check_both(dialect, Manners::Plain, None, base_url, expected);
+    };
+    let ollama = ("/api/chat", "/api/tags");
+    plain(Dialect::OllamaChat, "https://host", ollama);
+    plain(Dialect::OllamaChat, "https://host/api", ollama);
+    plain(
+        Dialect::OpenaiChat,
+        "https://host",
+        ("/chat/completions", "/models"),
+    );
+    plain(
+        Dialect::OpenaiChat,
+        "https://host/v1",
+        ("/v1/chat/completions", "/v1/models"),
+    );
+    let anthropic = ("/v1/messages", "/v1/models");
+    plain(Dialect::AnthropicMessages, "https://host", anthropic);
+    plain(Dialect::AnthropicMessages, "https://host/v1", anthropic);
+    plain(
+        Dialect::AnthropicMessages,
+        "https://host/v2/anthropic",
+        ("/v2/anthropic/v1/messages", "/v2/anthropic/v1/models"),
+    );
+    plain(
+        Dialect::GeminiGenerate,
+        "https://host/v1/projects/p",
+        (
+            "/v1/projects/p/models/m:generateContent",
+            "/v1/projects/p/models",
+        ),
+    );
+}

@@ -29,6 +29,7 @@ use crate::http::server::DataPort;
 use crate::http::socket::Patience;
 use crate::metrics;
 use crate::pipeline::Pipeline;
+use crate::pipeline::stored::ResponseMemory;
 use crate::upstream::UpstreamClient;
 
 /// First byte of a request's head to its last.
@@ -159,6 +160,7 @@ impl App {
         )
         .await?;
         let pipeline = Arc::new(Pipeline {
+            responses: ResponseMemory::default(),
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,
             session,

@@ -12,6 +12,7 @@ pub(crate) mod relay;
 pub(crate) mod report;
 pub(crate) mod retry;
 pub(crate) mod settle;
+pub(crate) mod stored;
 pub(crate) mod wording;
 
 use std::future::Future;
@@ -23,7 +24,7 @@ use dialect::canon::{AnswerFacts, StreamVariant};
 use dialect::{Ask, Endpoint, Operation, PathFacts, TokenCounter, wire};
 use fastrand::Rng;
 use http::HeaderMap;
-use shared::config::Config;
+use shared::config::{Config, Dialect};
 use shared::lease::Outcome;
 use shared::state::session::Session;
 use shared::time::{Clock as _, SystemClock};
@@ -40,6 +41,7 @@ use crate::pipeline::relay::Relay;
 use crate::pipeline::report::{End, Report};
 use crate::pipeline::retry::Retry;
 use crate::pipeline::settle::HeldLease;
+use crate::pipeline::stored::ResponseMemory;
 use crate::pipeline::wording::Wording;
 use crate::upstream::UpstreamClient;
 
@@ -50,6 +52,8 @@ pub(crate) struct Pipeline {
     pub(crate) fleet: CurrentFleet,
     pub(crate) upstream: UpstreamClient,
     pub(crate) counter: Arc<TokenCounter>,
+    /// Which account was seen to make which stored response.
+    pub(crate) responses: ResponseMemory,
     /// What answers are dated by.
     pub(crate) clock: SystemClock,
     /// For the jitter of retries. Asked when an attempt failed, never across an await.
@@ -88,6 +92,19 @@ pub(crate) struct Answer {
     pub(crate) body: AnswerBody,
 }
 
+impl Answer {
+    /// Of this router, which asked nobody.
+    fn own(body: Vec<u8>) -> Self {
+        Self {
+            served_by: None,
+            is_faithful: false,
+            quotas: Vec::new(),
+            headers: HeaderMap::new(),
+            body: AnswerBody::Whole(Bytes::from(body)),
+        }
+    }
+}
+
 pub(crate) enum AnswerBody {
     Whole(Bytes),
     Stream(Box<OpenAnswer>),
@@ -96,7 +113,10 @@ pub(crate) enum AnswerBody {
 /// A stream with everything that has to live as long as it flows.
 pub(crate) struct OpenAnswer {
     stream: Box<OpenStream>,
-    lease: HeldLease,
+    /// `None`: no slot was taken for it.
+    lease: Option<HeldLease>,
+    /// The client's.
+    dialect: Dialect,
     /// The drain has run out.
     cut: CancellationToken,
 }
@@ -104,7 +124,7 @@ pub(crate) struct OpenAnswer {
 impl OpenAnswer {
     /// Lets it flow; `report` is told when it ends.
     pub(crate) fn relay(self, report: Report) -> Relay {
-        Relay::new(*self.stream, self.lease, self.cut, report)
+        Relay::new(*self.stream, self.lease, self.dialect, self.cut, report)
     }
 }
 
@@ -136,7 +156,8 @@ where
     ask.check()?;
     let facts = pipeline.facts(call.request_id, ask.model());
     let wording = Arc::new(Wording::new(ask, form, call.variant, facts));
-    if let Some(answer) = pipeline.count_here(model, &wording) {
+    let answer = pipeline.count_here(model, &wording);
+    if let Some(answer) = answer.or_else(|| load_here(model, &wording)) {
         report.end(End::Served);
         return Ok(answer);
     }
@@ -164,6 +185,20 @@ where
             Some(_) | None => return Err(retry.into_problem()),
         };
     }
+}
+
+/// Says itself that a model is loaded, unless all of its upstreams are Ollama's and can do it: nobody else has anything
+/// to load, nor words for it.
+fn load_here(model: &FleetModel, wording: &Wording) -> Option<Answer> {
+    let load = wording.ask().load()?;
+    let mut candidates = model.candidates.iter();
+    if candidates.all(|candidate| candidate.provider.dialect == Dialect::OllamaChat) {
+        return None;
+    }
+    let facts = wording.facts();
+    let endpoint = wording.endpoint();
+    let reply = wire::load_reply(endpoint, load, &facts.model, facts.created);
+    Some(Answer::own(reply))
 }
 
 impl Pipeline {
@@ -195,16 +230,7 @@ impl Pipeline {
             && !candidates.any(|candidate| wording.is_faithful(candidate));
         is_counted_here.then(|| {
             let n_tokens = wording.ask().prompt_tokens(&self.counter);
-            Answer {
-                served_by: None,
-                is_faithful: false,
-                quotas: Vec::new(),
-                headers: HeaderMap::new(),
-                body: AnswerBody::Whole(Bytes::from(wire::token_count_reply(
-                    wording.endpoint(),
-                    n_tokens,
-                ))),
-            }
+            Answer::own(wire::token_count_reply(wording.endpoint(), n_tokens))
         })
     }
 
@@ -237,9 +263,10 @@ impl Pipeline {
                 quotas,
                 headers: stream.headers(),
                 body: AnswerBody::Stream(Box::new(OpenAnswer {
-                    stream,
-                    lease,
+                    dialect: lease.wording().endpoint().dialect(),
+                    lease: Some(lease),
                     cut: self.cut.clone(),
+                    stream,
                 })),
             },
         }

@@ -13,13 +13,14 @@ mod retry_after;
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dialect::Exchange;
+use dialect::{Exchange, Framing, StoredAction};
 use http::HeaderMap;
-use manners::Place;
-use reqwest::redirect;
-use shared::config::{Manners, Timeouts};
+use http::header::CONTENT_LENGTH;
+use manners::{Place, StoredResponse};
+use reqwest::{RequestBuilder, redirect};
+use shared::config::{Dialect, Manners, Timeouts};
 use shared::secret::Secret;
 use shared::time::{Clock as _, SystemClock};
 use thiserror::Error;
@@ -29,6 +30,8 @@ pub use classify::{Disposition, classify, classify_error};
 pub use failure::FailureClass;
 pub use form::{Form, FormContent, FormPart};
 pub use reply::{BodyError, UpstreamReply};
+
+use headers::Outline;
 
 /// Shorter than the 5 s after which uvicorn and Node close idle connections, and all the more than a proxy's
 /// minute: a request never meets a connection that its upstream is just closing.
@@ -76,6 +79,23 @@ pub struct Attempt<'a> {
     /// Until the response headers, and then until the first byte of the body.
     pub first_byte: Duration,
     /// Until the last byte of the body: the whole request's, of which this may not be the first attempt.
+    pub deadline: Instant,
+}
+
+/// One question to one account about a response that it may have stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Errand<'a> {
+    /// Where, and what.
+    pub stored: StoredResponse<'a>,
+    /// The provider's, as in an [`Attempt`].
+    pub provider_headers: &'a [(String, Secret<String>)],
+    pub secret: &'a Secret<String>,
+    pub request_id: &'a str,
+    /// What the client sent; only what is on the allow-list goes on.
+    pub client_headers: &'a HeaderMap,
+    /// Until the response headers, and then until the first byte of the body.
+    pub first_byte: Duration,
+    /// Until the last byte of the body: of all accounts that are asked.
     pub deadline: Instant,
 }
 
@@ -176,7 +196,6 @@ impl UpstreamClient {
     ///
     /// No response: see [`SendError`].
     pub async fn send(&self, attempt: Attempt<'_>) -> Result<UpstreamReply, SendError> {
-        let started = Instant::now();
         let exchange = attempt.exchange;
         let path = manners::path(&Place {
             base_url: attempt.base_url,
@@ -188,15 +207,79 @@ impl UpstreamClient {
             variant: exchange.variant(),
         });
         let url = format!("{}{path}", attempt.base_url);
-        let now = UNIX_EPOCH + Duration::from_millis(self.clock.now_ms().unsigned_abs());
-        let headers = headers::for_upstream(&attempt, &url, now)?;
+        let headers = headers::for_upstream(&Outline {
+            provider_headers: attempt.provider_headers,
+            secret: attempt.secret,
+            dialect: exchange.upstream_dialect(),
+            manners: attempt.manners,
+            url: &url,
+            body: exchange.body(),
+            // A form names its own type, with the boundary.
+            is_json: attempt.form.is_none(),
+            is_faithful: exchange.is_faithful(),
+            framing: exchange.framing(),
+            request_id: attempt.request_id,
+            client_headers: attempt.client_headers,
+            now: self.now(),
+        })?;
         let request = self.client.post(url).headers(headers);
         let request = match attempt.form {
             Some(form) => request.multipart(form::multipart(form)?),
             None => request.body(attempt.exchange.body().clone()),
         };
+        self.deliver(request, attempt.first_byte, attempt.deadline)
+            .await
+    }
 
-        let first_byte = attempt.deadline.min(started + attempt.first_byte);
+    /// Asks an account about a stored response, as [`Self::send`] sends an attempt.
+    ///
+    /// # Errors
+    ///
+    /// No response: see [`SendError`].
+    pub async fn run(&self, errand: Errand<'_>) -> Result<UpstreamReply, SendError> {
+        let StoredResponse {
+            base_url,
+            manners,
+            action,
+            ..
+        } = errand.stored;
+        let url = format!("{base_url}{}", manners::stored_path(&errand.stored));
+        let headers = headers::for_upstream(&Outline {
+            provider_headers: errand.provider_headers,
+            secret: errand.secret,
+            dialect: Dialect::OpenaiResponses,
+            manners,
+            url: &url,
+            body: b"",
+            is_json: false,
+            is_faithful: true,
+            framing: Framing::Sse,
+            request_id: errand.request_id,
+            client_headers: errand.client_headers,
+            now: self.now(),
+        })?;
+        let request = match action {
+            StoredAction::Retrieve | StoredAction::InputItems => self.client.get(url),
+            StoredAction::Delete => self.client.delete(url),
+            // Some servers take no request of this kind without a length.
+            StoredAction::Cancel => self.client.post(url).header(CONTENT_LENGTH, 0),
+        };
+        self.deliver(request.headers(headers), errand.first_byte, errand.deadline)
+            .await
+    }
+
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.clock.now_ms().unsigned_abs())
+    }
+
+    async fn deliver(
+        &self,
+        request: RequestBuilder,
+        first_byte: Duration,
+        deadline: Instant,
+    ) -> Result<UpstreamReply, SendError> {
+        let started = Instant::now();
+        let first_byte = deadline.min(started + first_byte);
         let response = tokio::time::timeout_at(first_byte, request.send())
             .await
             .map_err(|_| SendError::Timeout(first_byte.saturating_duration_since(started)))?
@@ -210,7 +293,7 @@ impl UpstreamClient {
             reply::Deadlines {
                 first_byte,
                 idle: self.idle,
-                total: attempt.deadline,
+                total: deadline,
             },
         ))
     }

@@ -40,6 +40,7 @@ use crate::reply::Reply;
 
 use self::dialect::Addressee;
 use self::errors::ApiError;
+use self::responses::StoredResponses;
 use self::routes::{Route, Target};
 
 /// Requests beyond it are answered with 413.
@@ -50,6 +51,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(crate) struct Simulator {
     clock: Clock,
     keys: Keys,
+    responses: StoredResponses,
     door: watch::Sender<Door>,
     requests: AtomicU64,
 }
@@ -60,6 +62,7 @@ impl Simulator {
         Self {
             clock,
             keys: Keys::new(clock, Behaviour::new(options), &options.keys),
+            responses: StoredResponses::default(),
             door: watch::Sender::new(Door {
                 accept_delay: options.accept_delay,
                 is_second_open: true,
@@ -108,6 +111,7 @@ impl Simulator {
                 }
                 self.infer(addressee, endpoint, model, head, body).await
             }
+            Target::Stored(page) => self.stored(addressee, &page, head),
             Target::Look(page) => self.look(addressee, &page, head, body),
             Target::Nowhere => Ok(ApiError::no_such_url(head).into_reply(addressee)),
             Target::Oracle => {

@@ -11,6 +11,7 @@ import traceback
 import openai
 
 MODEL = "simulated"
+STORED_MODEL = "simulated-responses"
 REAL_MODEL = "llama"
 REAL_EMBEDDINGS = "llama-embeddings"
 QUESTION = [{"role": "user", "content": "What does the river do?"}]
@@ -79,6 +80,38 @@ def check_models():
     assert MODEL in names and REAL_MODEL in names, names
     model = client().models.retrieve(MODEL)
     assert model.object == "model" and isinstance(model.created, int), model
+
+
+def check_stored_responses():
+    responses = client().responses
+    made = responses.create(model=STORED_MODEL, input="What does the river do?")
+    assert responses.retrieve(made.id).output_text == made.output_text
+    items = responses.input_items.list(made.id, order="asc", limit=1).data
+    assert items[0].content[0].text == "What does the river do?", items
+    next_one = responses.create(model=STORED_MODEL, input="And the mill?", previous_response_id=made.id)
+    assert next_one.previous_response_id == made.id
+    responses.delete(made.id)
+    error = raised(openai.NotFoundError, lambda: responses.retrieve(made.id))
+    assert (error.status_code, error.code) == (404, "response_not_found"), (error.status_code, error.body)
+
+
+def check_background_responses():
+    responses = client().responses
+    begun = responses.create(model=STORED_MODEL, input="What does the river do?", background=True)
+    assert begun.status == "queued" and not begun.output_text, begun
+    cancelled = responses.cancel(begun.id)
+    assert cancelled.status in ("cancelled", "completed"), cancelled
+    stream = responses.create(model=STORED_MODEL, input="What does the river do?", background=True, stream=True)
+    events = list(stream)
+    again = list(responses.retrieve(events[0].response.id, stream=True, starting_after=0))
+    assert [event.type for event in again] == [event.type for event in events[1:]], again
+    assert again[-1].response.output_text, again[-1]
+
+
+def check_input_tokens():
+    for model in (STORED_MODEL, MODEL):
+        count = client().responses.input_tokens.count(model=model, input="What does the river do?")
+        assert count.object == "response.input_tokens" and count.input_tokens > 0, count
 
 
 def check_bad_key():

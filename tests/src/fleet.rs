@@ -84,12 +84,21 @@ pub struct Fleet {
 impl Fleet {
     /// Starts everything; all replicas are ready when this returns.
     pub async fn start(setup: Setup) -> Self {
+        Self::start_with(setup, |_| json!({})).await
+    }
+
+    /// As [`Self::start`], with `settings` that have to know the base URL of the simulated provider.
+    pub async fn start_with(mut setup: Setup, settings: impl FnOnce(&str) -> Value) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("sluice-fleet-")
             .tempdir()
             .expect("a temporary directory");
         let redis = Redis::start(directory.path().to_owned()).await;
         let simulator = Simulator::start(&setup.simulator, directory.path()).await;
+        let settings = settings(&simulator.base_url());
+        for (name, value) in settings.as_object().expect("settings are an object") {
+            setup.settings[name] = value.clone();
+        }
 
         let link = match setup.is_linked {
             true => Some(Proxy::start(redis.address()).await),

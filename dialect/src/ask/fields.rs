@@ -31,6 +31,15 @@ impl<'a> FieldValue<'a> {
         self.0 == b"true"
     }
 
+    /// Whether it is a text or a list of nothing.
+    pub(super) fn is_empty(self) -> bool {
+        match self.0 {
+            [b'"', inner @ .., b'"'] => inner.is_empty(),
+            [b'[', inner @ .., b']'] => inner.trim_ascii().is_empty(),
+            _ => false,
+        }
+    }
+
     /// The string; `None` if it is none, or has half a surrogate pair.
     pub(super) fn text(self) -> Option<String> {
         let inner = self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

@@ -80,6 +80,7 @@ impl Grammar {
             Endpoint::Completions => &openai::COMPLETIONS,
             Endpoint::Embeddings => &openai::EMBEDDINGS,
             Endpoint::Responses => &openai::RESPONSES,
+            Endpoint::CountResponseTokens => &openai::COUNT_RESPONSE_TOKENS,
             Endpoint::Moderations => &openai::MODERATIONS,
             Endpoint::ImageGenerations
             | Endpoint::ImageEdits

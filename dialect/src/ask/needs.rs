@@ -13,11 +13,20 @@ use crate::scan::AttachmentKind;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     pub capabilities: Vec<Capability>,
+    /// Whether words are wanted, not numbers.
+    pub has_answer: bool,
 }
 
 impl Needs {
     /// The first need that is not among the capabilities `known` of a model.
+    ///
+    /// Whatever else a list names, `text` goes without saying; but a model that is only known to embed does nothing else.
     pub fn missing_in(&self, known: &[Capability]) -> Option<Capability> {
+        let only_embeds = matches!(known, [Capability::Embedding, rest @ ..]
+            if rest.iter().all(|more| *more == Capability::Embedding));
+        if self.has_answer && only_embeds {
+            return Some(Capability::Text);
+        }
         let mut needs = self.capabilities.iter().copied();
         needs.find(|need| !known.contains(need))
     }
@@ -40,6 +49,10 @@ impl Ask {
         let capabilities = Capability::ALL.into_iter().filter(is_needed);
         Needs {
             capabilities: capabilities.collect(),
+            has_answer: matches!(
+                self.endpoint.operation(),
+                Operation::Chat | Operation::Completion
+            ),
         }
     }
 

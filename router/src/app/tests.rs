@@ -6,6 +6,8 @@ mod data_loss;
 mod draining;
 mod failing;
 mod limits;
+mod loading;
+mod media;
 mod recording;
 mod retrying;
 mod upstream;

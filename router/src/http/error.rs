@@ -56,6 +56,8 @@ pub(crate) fn end(problem: &Problem) -> End {
         | Problem::BodyTooLarge { .. }
         | Problem::BodyTimeout
         | Problem::UnknownModel { .. }
+        | Problem::UnknownResponse { .. }
+        | Problem::NothingStored
         | Problem::Refused { .. }
         | Problem::NotJoined
         | Problem::Draining
@@ -72,6 +74,7 @@ pub(crate) fn reason(problem: &Problem) -> (&'static str, String) {
         Problem::BodyTooLarge { .. } => "body_too_large",
         Problem::BodyTimeout => "body_timeout",
         Problem::UnknownModel { .. } => "unknown_model",
+        Problem::UnknownResponse { .. } | Problem::NothingStored => "unknown_response",
         Problem::NotJoined => "store_away",
         Problem::Draining => "draining",
         Problem::Upstream { .. } => "upstream",
@@ -154,6 +157,8 @@ fn write_headers(headers: &mut HeaderMap, problem: &Problem, dialect: Dialect) {
         | Problem::BadRequest(_)
         | Problem::BodyTooLarge { .. }
         | Problem::UnknownModel { .. }
+        | Problem::UnknownResponse { .. }
+        | Problem::NothingStored
         | Problem::UnknownRoute { .. }
         | Problem::WrongMethod { .. }
         | Problem::Internal => {}

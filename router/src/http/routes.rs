@@ -5,6 +5,7 @@ mod gemini;
 mod models;
 mod ollama;
 mod openai;
+mod responses;
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use crate::http::readiness::Readiness;
 use crate::metrics;
 use crate::pipeline::problem::Problem;
 use crate::pipeline::report::Report;
-use crate::pipeline::{AnswerBody, Call, Pipeline, answer};
+use crate::pipeline::{Answer, AnswerBody, Call, Pipeline, answer};
 
 type Shared = Arc<Readiness>;
 
@@ -37,6 +38,7 @@ const X_SLUICE_PRIORITY: &str = "x-sluice-priority";
 pub(crate) fn router(readiness: Shared) -> Router {
     Router::new()
         .merge(openai::routes())
+        .merge(responses::routes())
         .merge(anthropic::routes())
         .merge(gemini::routes())
         .merge(ollama::routes())
@@ -79,7 +81,7 @@ async fn respond(readiness: Shared, asked: Asked, request: Request) -> Response 
         Err(problem) => return problem_response(&problem, &addressee),
     };
     let (parts, body) = request.into_parts();
-    let mut report = Report::new(Arc::clone(&addressee.request_id), endpoint);
+    let mut report = Report::new(Arc::clone(&addressee.request_id), endpoint.name());
     let brought = credentials(&parts.headers, &parts.uri);
     let call = Call {
         endpoint,
@@ -107,17 +109,18 @@ async fn respond(readiness: Shared, asked: Asked, request: Request) -> Response 
         // The drain has run out: whatever is held goes back with the dropped future.
         () = pipeline.cut.cancelled() => Err(Problem::Draining),
     };
-    let answer = match answered {
-        Ok(answer) => answer,
-        Err(problem) => {
-            report.end(error::end(&problem));
-            let (reason, limit) = error::reason(&problem);
-            metrics::refused(reason, limit);
-            let response = problem_response(&problem, &addressee);
-            report.set_status(response.status());
-            return response;
-        }
-    };
+    match answered {
+        Ok(answer) => answer_response(answer, report, endpoint, variant),
+        Err(problem) => refused_response(&problem, report, &addressee),
+    }
+}
+
+fn answer_response(
+    answer: Answer,
+    mut report: Report,
+    endpoint: Endpoint,
+    variant: StreamVariant,
+) -> Response {
     report.set_status(StatusCode::OK);
     let headers = answer_headers::of(&answer, endpoint, variant);
     let body = match answer.body {
@@ -125,6 +128,15 @@ async fn respond(readiness: Shared, asked: Asked, request: Request) -> Response 
         AnswerBody::Stream(open) => axum::body::Body::from_stream(open.relay(report).into_stream()),
     };
     (headers, body).into_response()
+}
+
+fn refused_response(problem: &Problem, mut report: Report, addressee: &Addressee) -> Response {
+    report.end(error::end(problem));
+    let (reason, limit) = error::reason(problem);
+    metrics::refused(reason, limit);
+    let response = problem_response(problem, addressee);
+    report.set_status(response.status());
+    response
 }
 
 /// Whether requests come as forms with files.

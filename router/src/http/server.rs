@@ -43,6 +43,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const ACCEPT_BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const ACCEPT_BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
+/// How long a connection that was accepted in the last moments has for its first request: closing it at once could reset
+/// one that is on its way.
+const LAST_CHANCE: Duration = Duration::from_millis(100);
+
 /// Connections that are still accepted when the drain has begun: as many as the kernel holds for us.
 const BACKLOG: usize = 1024;
 
@@ -90,6 +94,7 @@ impl DataPort {
                     });
                 }
                 Err(error) if is_of_the_connection(&error) => {}
+                Err(_) if self.draining.is_cancelled() => return,
                 Err(error) => {
                     tracing::warn!(%error, "Cannot accept connections for now: {error}");
                     tokio::time::sleep(back_off).await;
@@ -128,11 +133,16 @@ impl DataPort {
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL);
         let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service));
+        let last_chance = tokio::time::Instant::now() + LAST_CHANCE;
+        let is_over = async {
+            self.draining.cancelled().await;
+            tokio::time::sleep_until(last_chance).await;
+        };
 
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => ended,
-            () = self.draining.cancelled() => {
+            () = is_over => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     biased;

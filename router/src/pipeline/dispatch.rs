@@ -10,15 +10,15 @@ use http::HeaderMap;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::pipeline::Pipeline;
-use crate::pipeline::failure::Failure;
+use crate::pipeline::failure::{Failure, RefusedReply};
 use crate::pipeline::relay::KEEP_ALIVE;
 use crate::pipeline::settle::{Charge, HeldLease};
 use crate::upstream::{Attempt, FailureClass, UpstreamReply};
 use dialect::canon::AnswerFacts;
-use dialect::{Exchange, Operation, ReplyFault, StreamRelay, UpstreamError, Usage};
+use dialect::{Endpoint, Exchange, Operation, ReplyFault, StreamRelay, UpstreamError, Usage};
 
 /// The largest plain answer that is taken: 2,048 embeddings of 3,072 numbers are about 80 MB of text.
-const REPLY_MAX: usize = 128 * 1024 * 1024;
+pub(crate) const REPLY_MAX: usize = 128 * 1024 * 1024;
 
 /// Of a refusal's body.
 const REFUSAL_MAX: usize = 64 * 1024;
@@ -115,20 +115,66 @@ async fn exchange(
     if !reply.status.is_success() {
         return Err(refusal(reply, lease).await);
     }
-    let answered = if exchange.is_stream() {
-        open(reply, &exchange, lease)
-            .await
-            .map(|stream| Reply::Stream(Box::new(stream)))
-    } else {
-        read(reply, &exchange, lease).await.map(Reply::Whole)
+    let answered = match way_of(&reply, &exchange) {
+        Way::Whole => read(reply, &exchange, lease).await.map(Reply::Whole),
+        Way::Events => {
+            let events = exchange.stream(facts(lease));
+            open(reply, &exchange, events, lease).await
+        }
+        Way::Sound => {
+            let sound = exchange.sound(facts(lease));
+            open(reply, &exchange, sound, lease).await
+        }
+        Way::Wrong => Err(misplaced(reply, lease).await),
     };
-    if let Err(failure) = &answered {
-        warn(
-            lease,
-            &format!("no usable answer: {}", failure.class.name()),
-        );
+    match &answered {
+        Ok(reply) if exchange.upstream() == Endpoint::Responses && exchange.is_faithful() => {
+            let head = match reply {
+                Reply::Whole(whole) => &whole.body,
+                Reply::Stream(stream) => &stream.head,
+            };
+            pipeline.responses.note(head, &lease.candidate().label);
+        }
+        Ok(_) => {}
+        Err(failure) => {
+            let class = failure.class.name();
+            warn(lease, &format!("no usable answer: {class}"));
+        }
     }
     answered
+}
+
+/// How an answer comes.
+enum Way {
+    Whole,
+    Events,
+    Sound,
+    /// Another document than was asked for.
+    Wrong,
+}
+
+fn way_of(reply: &UpstreamReply, exchange: &Exchange) -> Way {
+    let wants_stream = exchange.is_stream() || exchange.is_sound();
+    let is_page = reply.is_of_type("text/html");
+    if !wants_stream {
+        Way::Whole
+    } else if reply.is_stream_of(exchange.framing()) {
+        Way::Events
+    } else if !exchange.may_come_whole() || is_page {
+        Way::Wrong
+    } else if exchange.is_sound() && !reply.is_of_type("application/json") {
+        Way::Sound
+    } else {
+        Way::Whole
+    }
+}
+
+/// What is in the place of a stream, which mostly is an error.
+async fn misplaced(reply: UpstreamReply, lease: &HeldLease) -> Failure {
+    match reply.read_all(REFUSAL_MAX).await {
+        Ok(body) => Failure::of_error(&UpstreamError::parse(&body).unwrap_or_default(), lease),
+        Err(error) => error.into(),
+    }
 }
 
 /// Reads a plain answer to its end.
@@ -150,6 +196,8 @@ async fn read(
         Some(usage) => Charge::Reported(usage),
         // Providers count for nothing.
         None if exchange.operation() == Operation::TokenCount => Charge::Reported(Usage::default()),
+        // It has only begun; what it will cost is told to whoever looks it up.
+        None if lease.ask().is_background() => Charge::Estimate,
         None => Charge::Counted {
             completion_tokens: answered.completion_tokens,
         },
@@ -176,14 +224,9 @@ fn facts(lease: &HeldLease) -> AnswerFacts {
 async fn open(
     mut reply: UpstreamReply,
     exchange: &Exchange,
+    mut events: StreamRelay,
     lease: &mut HeldLease,
-) -> Result<OpenStream, Failure> {
-    if !reply.is_stream_of(exchange.framing()) {
-        let body = reply.read_all(REFUSAL_MAX).await?;
-        let error = UpstreamError::parse(&body).unwrap_or_default();
-        return Err(Failure::of_error(&error, lease));
-    }
-    let mut events = exchange.stream(facts(lease));
+) -> Result<Reply, Failure> {
     let mut head = BytesMut::new();
     let mut hold_until = Instant::now() + KEEP_ALIVE;
     let mut has_begun = false;
@@ -212,16 +255,23 @@ async fn open(
             hold_until = hold_until.min(Instant::now() + HOLD_TIME_MAX);
         }
     }
-    Ok(OpenStream {
+    Ok(Reply::Stream(Box::new(OpenStream {
         reply,
         is_faithful: exchange.is_faithful(),
         events,
         head: head.freeze(),
-    })
+    })))
 }
 
 /// Reads an upstream's refusal and says whether it is about the request or about the key.
 async fn refusal(reply: UpstreamReply, lease: &HeldLease) -> Failure {
+    let refusal = read_refusal(reply).await;
+    warn(lease, &format!("status {}", refusal.status.as_u16()));
+    let client = lease.wording().endpoint().dialect();
+    Failure::refused(&refusal, client, lease.candidate())
+}
+
+pub(crate) async fn read_refusal(reply: UpstreamReply) -> RefusedReply {
     let status = reply.status;
     let retry_after = reply.retry_after;
     let kind = reply.error_kind.clone();
@@ -230,8 +280,12 @@ async fn refusal(reply: UpstreamReply, lease: &HeldLease) -> Failure {
         Ok(body) => body.unwrap_or_default(),
         Err(_) => Bytes::new(),
     };
-    warn(lease, &format!("status {}", status.as_u16()));
-    Failure::refused(status, &body, kind.as_deref(), retry_after, lease)
+    RefusedReply {
+        status,
+        body,
+        kind,
+        retry_after,
+    }
 }
 
 fn warn(lease: &HeldLease, what: &str) {

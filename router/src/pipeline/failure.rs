@@ -7,6 +7,7 @@ use http::StatusCode;
 use shared::config::Dialect;
 use shared::lease::Outcome;
 
+use crate::fleet::FleetCandidate;
 use crate::pipeline::leak;
 use crate::pipeline::problem::{NoAnswer, Problem, UpstreamWord};
 use crate::pipeline::settle::HeldLease;
@@ -28,6 +29,17 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
     /// Whether the connection, not the candidate, was at fault: the same candidate may be asked once more.
     pub(crate) is_stale_connection: bool,
+}
+
+/// An upstream's refusal as it came in.
+#[derive(Debug)]
+pub(crate) struct RefusedReply {
+    pub(crate) status: StatusCode,
+    /// May be cut short.
+    pub(crate) body: Bytes,
+    /// What kind of error it is, where a header tells.
+    pub(crate) kind: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -80,20 +92,24 @@ impl Failure {
         }
     }
 
-    /// An upstream's refusal, by its status or, under status 200, by its body.
+    /// An upstream's refusal, by its status or, under status 200, by its body; `client` is the dialect of whoever asks.
     pub(crate) fn refused(
-        status: StatusCode,
-        body: &Bytes,
-        kind: Option<&str>,
-        retry_after: Option<Duration>,
-        lease: &HeldLease,
+        refusal: &RefusedReply,
+        client: Dialect,
+        candidate: &FleetCandidate,
     ) -> Self {
-        let disposition = classify(status, body, kind, retry_after);
-        let word = match is_clients_own(body, lease) {
+        let RefusedReply {
+            status,
+            body,
+            kind,
+            retry_after,
+        } = refusal;
+        let disposition = classify(*status, body, kind.as_deref(), *retry_after);
+        let word = match is_clients_own(body, client, candidate) {
             true => Some(UpstreamWord::Verbatim(body.clone())),
             false => UpstreamError::parse(body).map(|error| reworded(error, disposition.class)),
         };
-        Self::told(disposition, Some(status), word, lease)
+        Self::told(disposition, Some(*status), word, candidate)
     }
 
     /// An error that came under status 200.
@@ -103,7 +119,7 @@ impl Failure {
             .status
             .and_then(|status| StatusCode::from_u16(status).ok());
         let word = reworded(error.clone(), disposition.class);
-        Self::told(disposition, status, Some(word), lease)
+        Self::told(disposition, status, Some(word), lease.candidate())
     }
 
     pub(crate) fn of_fault(fault: &StreamFault, lease: &HeldLease) -> Self {
@@ -119,11 +135,11 @@ impl Failure {
         disposition: Disposition,
         status: Option<StatusCode>,
         word: Option<UpstreamWord>,
-        lease: &HeldLease,
+        candidate: &FleetCandidate,
     ) -> Self {
         let Disposition { class, retry_after } = disposition;
         let is_leaking = word.as_ref().is_some_and(|word| {
-            let has_secret = |text: &[u8]| leak::has_secret_of(text, lease.candidate());
+            let has_secret = |text: &[u8]| leak::has_secret_of(text, candidate);
             match word {
                 UpstreamWord::Verbatim(body) => has_secret(body),
                 UpstreamWord::Reworded { message, code, .. } => {
@@ -192,15 +208,17 @@ impl Failure {
                 FailureClass::RateLimited => 11,
                 FailureClass::Overloaded => 10,
                 FailureClass::TooLargeHere => 8,
+                // Whoever could not be asked may have it.
+                FailureClass::UnknownHere => 2,
                 _ => 9,
             };
         }
         match self.class {
-            FailureClass::TimedOut => 6,
-            FailureClass::BrokenOff | FailureClass::BadAnswer => 5,
-            FailureClass::Unreachable | FailureClass::Unsent => 4,
-            FailureClass::KeyRejected => 3,
-            FailureClass::Exhausted => 2,
+            FailureClass::TimedOut => 7,
+            FailureClass::BrokenOff | FailureClass::BadAnswer => 6,
+            FailureClass::Unreachable | FailureClass::Unsent => 5,
+            FailureClass::KeyRejected => 4,
+            FailureClass::Exhausted => 3,
             FailureClass::Misconfigured => 1,
             FailureClass::LeaseLost => 0,
             // Theirs is an upstream's word that repeated a secret.
@@ -208,7 +226,8 @@ impl Failure {
             | FailureClass::Overloaded
             | FailureClass::RateLimited
             | FailureClass::TooLargeHere
-            | FailureClass::BadRequest => 5,
+            | FailureClass::UnknownHere
+            | FailureClass::BadRequest => 6,
         }
     }
 }
@@ -234,6 +253,7 @@ fn no_answer_of(class: FailureClass) -> NoAnswer {
         | FailureClass::Overloaded
         | FailureClass::RateLimited
         | FailureClass::TooLargeHere
+        | FailureClass::UnknownHere
         | FailureClass::BadRequest => NoAnswer::Unusable,
     }
 }
@@ -250,10 +270,12 @@ fn shown_status(class: FailureClass, status: Option<StatusCode>) -> Option<Statu
         FailureClass::TooLargeHere => told(StatusCode::PAYLOAD_TOO_LARGE),
         FailureClass::TimedOut => told(StatusCode::GATEWAY_TIMEOUT),
         FailureClass::ServerError => told(StatusCode::INTERNAL_SERVER_ERROR),
-        FailureClass::BadRequest => Some(match status.map(|status| status.as_u16()) {
-            Some(400 | 404..=406 | 408..=428 | 430..=499) => status?,
-            _ => StatusCode::BAD_REQUEST,
-        }),
+        FailureClass::BadRequest | FailureClass::UnknownHere => {
+            Some(match status.map(|status| status.as_u16()) {
+                Some(400 | 404..=406 | 408..=428 | 430..=499) => status?,
+                _ => StatusCode::BAD_REQUEST,
+            })
+        }
         FailureClass::Unreachable
         | FailureClass::Unsent
         | FailureClass::BrokenOff
@@ -266,9 +288,8 @@ fn shown_status(class: FailureClass, status: Option<StatusCode>) -> Option<Statu
 }
 
 /// Whether an upstream's refusal is in the words of the client's own dialect.
-fn is_clients_own(body: &[u8], lease: &HeldLease) -> bool {
-    let client = lease.wording().endpoint().dialect();
-    let is_same = match lease.candidate().provider.dialect {
+fn is_clients_own(body: &[u8], client: Dialect, candidate: &FleetCandidate) -> bool {
+    let is_same = match candidate.provider.dialect {
         // They share one shape of errors.
         Dialect::OpenaiChat | Dialect::OpenaiResponses => {
             matches!(client, Dialect::OpenaiChat | Dialect::OpenaiResponses)
@@ -347,6 +368,7 @@ mod tests {
             [
                 Failure::no_answer(LeaseLost),
                 Failure::no_answer(Misconfigured),
+                word(UnknownHere, 400),
                 Failure::no_answer(Exhausted),
                 Failure::no_answer(KeyRejected),
                 Failure::no_answer(Unreachable),

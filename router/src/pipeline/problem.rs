@@ -22,6 +22,12 @@ pub(crate) enum Problem {
     UnknownModel {
         model: String,
     },
+    /// No account that the caller may use has stored a response under this id.
+    UnknownResponse {
+        id: String,
+    },
+    /// No account that the caller may use stores responses at all.
+    NothingStored,
     Refused {
         refusal: Refusal,
         /// Which limit refused, where one did.

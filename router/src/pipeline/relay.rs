@@ -7,8 +7,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{Stream, unfold};
+use shared::config::Dialect;
 use shared::lease::Outcome;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +57,8 @@ pub(crate) struct BrokenOff;
 /// The slot, and what fills it.
 struct Held {
     reply: UpstreamReply,
-    lease: HeldLease,
+    /// `None` where no slot was taken.
+    lease: Option<HeldLease>,
 }
 
 enum State {
@@ -83,7 +86,8 @@ impl Break {
 impl Relay {
     pub(crate) fn new(
         stream: OpenStream,
-        lease: HeldLease,
+        lease: Option<HeldLease>,
+        dialect: Dialect,
         cut: CancellationToken,
         report: Report,
     ) -> Self {
@@ -94,8 +98,11 @@ impl Relay {
             head,
         } = stream;
         Self {
-            lost: lease.lost(),
-            keep_alive: wire::keep_alive(lease.wording().endpoint().dialect()),
+            lost: match &lease {
+                Some(lease) => lease.lost(),
+                None => std::future::pending().boxed(),
+            },
+            keep_alive: wire::keep_alive(dialect),
             held: Some(Held { reply, lease }),
             events,
             cut,
@@ -128,7 +135,10 @@ impl Relay {
         loop {
             let next = timeout(KEEP_ALIVE, self.next_chunk()).await;
             let Ok(next) = next else {
-                return Some(Ok(self.keep_alive.clone()));
+                match self.events.has_frames() {
+                    true => return Some(Ok(self.keep_alive.clone())),
+                    false => continue,
+                }
             };
             let passed = match next {
                 Ok(Some(chunk)) => self.events.feed(chunk),
@@ -157,6 +167,7 @@ impl Relay {
         };
         let is_done = self.events.is_done();
         let is_finished = self.events.is_finished();
+        let is_over = is_done || is_finished && !self.events.is_ended_by_close();
         let patience = if is_done {
             CLOSE_TIMEOUT
         } else {
@@ -169,7 +180,7 @@ impl Relay {
                 Err(_) if is_finished => Ok(None),
                 Err(error) => Err(Break::of(error.class())),
             },
-            () = sleep(patience), if is_finished => Ok(None),
+            () = sleep(patience), if is_over => Ok(None),
             () = self.cut.cancelled() => Err(Break::Draining),
             () = &mut self.lost => Err(Break::LeaseLost),
         }
@@ -195,8 +206,10 @@ impl Relay {
     /// What an error in the stream says of the key.
     fn blame(&self, fault: &StreamFault) -> Break {
         match &self.held {
-            Some(Held { lease, .. }) => Break::Upstream(Box::new(Failure::of_fault(fault, lease))),
-            None => Break::of(FailureClass::BrokenOff),
+            Some(Held {
+                lease: Some(lease), ..
+            }) => Break::Upstream(Box::new(Failure::of_fault(fault, lease))),
+            Some(Held { lease: None, .. }) | None => Break::of(FailureClass::BrokenOff),
         }
     }
 
@@ -237,7 +250,9 @@ impl Relay {
 
     fn note_first_byte(&mut self) {
         if self.events.has_content()
-            && let Some(Held { lease, .. }) = &mut self.held
+            && let Some(Held {
+                lease: Some(lease), ..
+            }) = &mut self.held
         {
             lease.mark_first_byte();
         }
@@ -249,13 +264,14 @@ impl Relay {
         }
     }
 
-    /// Closes the upstream's stream and tells the report; what is left is the lease and its charge.
+    /// Closes the upstream's stream and tells the report; what is left is the lease, if there is one, and its charge.
     fn end(&mut self, end: End) -> Option<(HeldLease, Charge)> {
         let Held { reply, lease } = self.held.take()?;
         // The provider hears of the end before somebody else gets the slot.
         drop(reply);
         let usage = self.events.usage();
-        self.report.set_first_byte(lease.first_byte());
+        self.report
+            .set_first_byte(lease.as_ref().and_then(HeldLease::first_byte));
         self.report.set_usage(usage);
         self.report.end(end);
         let charge = match usage {
@@ -264,7 +280,7 @@ impl Relay {
                 completion_tokens: self.events.completion_tokens_estimate(),
             },
         };
-        Some((lease, charge))
+        Some((lease?, charge))
     }
 }
 

@@ -7,7 +7,7 @@ use shared::ids::{ClientKeyName, KeyName, ModelName, ProviderName, TeamName};
 
 use crate::fleet::{Caller, FleetCandidate, FleetModel};
 use crate::metrics;
-use dialect::{Endpoint, Usage};
+use dialect::Usage;
 
 /// The story of one request; told when dropped, so that a hang-up and a panic are told too.
 #[derive(Debug)]
@@ -58,10 +58,11 @@ impl End {
 }
 
 impl Report {
-    pub(crate) fn new(request_id: Arc<str>, endpoint: Endpoint) -> Self {
+    /// `endpoint` is a label of few values.
+    pub(crate) fn new(request_id: Arc<str>, endpoint: &'static str) -> Self {
         Self {
             request_id,
-            endpoint: endpoint.name(),
+            endpoint,
             started: Instant::now(),
             caller: None,
             model: None,

@@ -23,6 +23,8 @@ pub enum FailureClass {
     RateLimited,
     /// The request is larger than this key's rate itself; waiting does not help, another key may.
     TooLargeHere,
+    /// What the request goes on from is not stored in this account; another may have it.
+    UnknownHere,
     /// The provider does not take the key.
     KeyRejected,
     /// The account has no money or quota left.
@@ -50,7 +52,9 @@ impl FailureClass {
             Self::KeyRejected => Outcome::AuthFailed,
             Self::Exhausted => Outcome::Exhausted,
             // A wrong name in our file is no illness of the key: its other models are well.
-            Self::TooLargeHere | Self::Misconfigured | Self::BadRequest => Outcome::BadRequest,
+            Self::TooLargeHere | Self::UnknownHere | Self::Misconfigured | Self::BadRequest => {
+                Outcome::BadRequest
+            }
         }
     }
 
@@ -76,6 +80,7 @@ impl FailureClass {
             Self::BadAnswer => "bad_answer",
             Self::RateLimited => "rate_limited",
             Self::TooLargeHere => "too_large_here",
+            Self::UnknownHere => "unknown_here",
             Self::KeyRejected => "key_rejected",
             Self::Exhausted => "exhausted",
             Self::Misconfigured => "misconfigured",

@@ -9,9 +9,10 @@ use http::header::{
 };
 use http::{HeaderMap, header};
 use manners::Outgoing;
+use shared::config::{Dialect, Manners};
 use shared::secret::Secret;
 
-use super::{Attempt, SendError};
+use super::SendError;
 
 /// Of a client's headers, those that reach the provider. No credential, cookie or organisation is among them.
 const FROM_CLIENT: [HeaderName; 3] = [
@@ -46,42 +47,55 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
 
 const AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
 
-/// The headers of `attempt`, which goes to `url` at the moment `now`.
-pub(super) fn for_upstream(
-    attempt: &Attempt<'_>,
-    url: &str,
-    now: SystemTime,
-) -> Result<HeaderMap, SendError> {
+/// What the headers of a request depend on.
+pub(super) struct Outline<'a> {
+    pub(super) provider_headers: &'a [(String, Secret<String>)],
+    pub(super) secret: &'a Secret<String>,
+    pub(super) dialect: Dialect,
+    pub(super) manners: Manners,
+    pub(super) url: &'a str,
+    pub(super) body: &'a [u8],
+    /// Whether there is a body whose type has to be told.
+    pub(super) is_json: bool,
+    /// Whether the client's bytes go through.
+    pub(super) is_faithful: bool,
+    /// Of an answer in pieces.
+    pub(super) framing: Framing,
+    pub(super) request_id: &'a str,
+    pub(super) client_headers: &'a HeaderMap,
+    pub(super) now: SystemTime,
+}
+
+pub(super) fn for_upstream(outline: &Outline<'_>) -> Result<HeaderMap, SendError> {
     let mut headers = HeaderMap::with_capacity(16);
     for name in FROM_CLIENT {
-        if let Some(value) = attempt.client_headers.get(&name) {
+        if let Some(value) = outline.client_headers.get(&name) {
             headers.insert(name, value.clone());
         }
     }
-    // A form names its own type, with the boundary.
-    if attempt.form.is_none() {
+    if outline.is_json {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    headers.insert(ACCEPT, accept(attempt));
+    headers.insert(ACCEPT, accept(outline.framing));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    if let Ok(request_id) = HeaderValue::from_str(attempt.request_id) {
+    if let Ok(request_id) = HeaderValue::from_str(outline.request_id) {
         headers.insert(REQUEST_ID, request_id);
     }
     let outgoing = Outgoing {
-        dialect: attempt.exchange.upstream_dialect(),
-        manners: attempt.manners,
-        secret: attempt.secret,
-        url,
-        body: attempt.exchange.body(),
-        client_headers: attempt.client_headers,
-        is_faithful: attempt.exchange.is_faithful(),
-        now,
+        dialect: outline.dialect,
+        manners: outline.manners,
+        secret: outline.secret,
+        url: outline.url,
+        body: outline.body,
+        client_headers: outline.client_headers,
+        is_faithful: outline.is_faithful,
+        now: outline.now,
     };
     manners::authorize(&mut headers, &outgoing)
         .map_err(|error| SendError::Unbuildable(error.to_string()))?;
 
-    for (name, value) in attempt.provider_headers {
+    for (name, value) in outline.provider_headers {
         let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
             return Err(SendError::Unbuildable(format!(
                 "`{name}` cannot be a header's name"
@@ -95,8 +109,8 @@ pub(super) fn for_upstream(
 }
 
 /// Bedrock and Ollama choose by the path and by the body.
-fn accept(attempt: &Attempt<'_>) -> HeaderValue {
-    HeaderValue::from_static(match attempt.exchange.framing() {
+fn accept(framing: Framing) -> HeaderValue {
+    HeaderValue::from_static(match framing {
         Framing::EventStream => "application/json, application/vnd.amazon.eventstream",
         Framing::Lines => "application/json, application/x-ndjson",
         Framing::Sse | Framing::Array => "application/json, text/event-stream",

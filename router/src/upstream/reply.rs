@@ -104,6 +104,11 @@ impl UpstreamReply {
         }
     }
 
+    /// Whether the body is one of the kind that `media_type` begins with.
+    pub fn is_of_type(&self, media_type: &str) -> bool {
+        self.media_type.starts_with(media_type)
+    }
+
     /// The next bytes of the body; `None` after its proper end.
     ///
     /// May be dropped and called again: no bytes are lost.

@@ -94,6 +94,27 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, kind, message)
     }
 
+    pub(super) fn no_response(id: &str) -> Self {
+        let message = format!("Response with id '{id}' not found.");
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
+    }
+
+    pub(super) fn no_previous_response(id: &str) -> Self {
+        Self {
+            code: Some("previous_response_not_found".into()),
+            param: Some("previous_response_id".to_owned()),
+            ..Self::invalid_request(format!("Previous response with id '{id}' not found."))
+        }
+    }
+
+    pub(super) fn against(param: &str, message: String) -> Self {
+        Self {
+            code: Some("invalid_value".into()),
+            param: Some(param.to_owned()),
+            ..Self::invalid_request(message)
+        }
+    }
+
     pub(super) fn too_large() -> Self {
         let message = "The request body is too large.".to_owned();
         let kind = "invalid_request_error";

@@ -20,6 +20,7 @@ use crate::tailor::{self, TailoredStream};
 use super::dialect::{Addressee, Dialect};
 use super::errors::{self, ApiError};
 use super::form::Form;
+use super::responses::ResponsesForm;
 use super::routes::Endpoint;
 use super::{
     Simulator, anthropic, bedrock, completions, embeddings, gemini, headers, media, moderations,
@@ -91,6 +92,7 @@ impl Endpoint {
             Self::OllamaEmbed => ollama::read_embed(received),
             Self::OllamaEmbeddings => ollama::read_embeddings(received),
             Self::Responses => responses::read(received),
+            Self::ResponseTokens => responses::read_count(received),
             Self::Moderations => moderations::read(received),
             Self::Images => media::read_image(received),
             Self::Speech => media::read_speech(received),
@@ -122,6 +124,16 @@ impl Call {
         match self {
             Self::Ask(question) => &question.ask.model,
             Self::Make(make) => &make.model,
+        }
+    }
+
+    fn responses_form(&mut self) -> Option<&mut ResponsesForm> {
+        match self {
+            Self::Ask(question) => match &mut question.form {
+                Form::Responses(form) => Some(form),
+                _ => None,
+            },
+            Self::Make(_) => None,
         }
     }
 
@@ -175,7 +187,7 @@ impl Simulator {
             model: model.as_deref(),
             body,
         };
-        let call = match endpoint.read(received) {
+        let mut call = match endpoint.read(received) {
             Ok(call) => call,
             Err(invalid) => {
                 let error = ApiError::invalid(&invalid, dialect);
@@ -183,6 +195,12 @@ impl Simulator {
                 return Ok(error.into_reply(addressee));
             }
         };
+        if let Some(form) = call.responses_form()
+            && let Err(error) = self.responses.admit(form, &secret)
+        {
+            key.turn_away(request_id).finish_with(error.status.as_u16());
+            return Ok(error.into_reply(addressee));
+        }
         let behaviour = key.behaviour();
         let idle_close = behaviour.idle_close;
         let rate_limit_headers = behaviour.rate_limit_headers;
@@ -247,9 +265,18 @@ impl Simulator {
             signs: ask.signs,
             usage: told,
         };
+        if let Form::Responses(form) = &form {
+            let pace = behaviour.pace(answer.tokens()).as_micros();
+            let pace_us = u64::try_from(pace).unwrap_or(u64::MAX);
+            let ready_us = self.clock.now_us().saturating_add(pace_us);
+            self.responses.keep(form, &answer, ready_us);
+        }
         if !stream {
             let tokens = answer.tokens();
-            wait(behaviour.pace(tokens)).await;
+            // What is only begun is told at once.
+            if !matches!(&form, Form::Responses(form) if form.is_background()) {
+                wait(behaviour.pace(tokens)).await;
+            }
             let body = form.body(&answer);
             return Ok(whole(body, JSON, tokens, &behaviour, flight));
         }

@@ -1,12 +1,14 @@
-//! `POST /v1/responses`.
+//! `POST /v1/responses`, and those that it stores.
 
 mod input;
 mod reply;
 mod request;
+mod stored;
 mod stream;
 
 pub(super) use self::reply::body;
-pub(super) use self::request::{ResponsesForm, read};
+pub(super) use self::request::{ResponsesForm, read, read_count};
+pub(super) use self::stored::{StoredPage, StoredResponses};
 pub(super) use self::stream::Writer;
 
 /// What an answer's thoughts are sealed with: they are no part of what is shown of them.

@@ -9,6 +9,7 @@ use http::request::Parts;
 use super::catalog::Page;
 use super::dialect::Dialect;
 use super::query;
+use super::responses::StoredPage;
 
 /// Where a request goes, and in whose form it is answered.
 pub(super) struct Route<'a> {
@@ -19,6 +20,8 @@ pub(super) struct Route<'a> {
 pub(super) enum Target<'a> {
     /// A request that is counted; the model is the path's, where it has one.
     Infer(Endpoint, Option<Cow<'a, str>>),
+    /// A response that was stored, or the like.
+    Stored(StoredPage<'a>),
     /// What a client may look up.
     Look(Page<'a>),
     Oracle,
@@ -43,6 +46,7 @@ pub(super) enum Endpoint {
     OllamaEmbed,
     OllamaEmbeddings,
     Responses,
+    ResponseTokens,
     Converse,
     ConverseStream,
     Moderations,
@@ -86,11 +90,17 @@ pub(super) fn of(head: &Parts) -> Route<'_> {
         return looking(Dialect::Ollama, Page::Running);
     }
     match path.strip_prefix("/v1") {
-        Some(rest) => openai(match openai_endpoint(rest) {
-            Some(endpoint) => Target::Infer(endpoint, None),
-            None => Target::Nowhere,
-        }),
+        Some(rest) => openai(openai_target(rest).unwrap_or(Target::Nowhere)),
         None => openai(Target::Oracle),
+    }
+}
+
+/// What is at a path behind `/v1` in OpenAI's API.
+fn openai_target(path: &str) -> Option<Target<'_>> {
+    let stored = path.strip_prefix("/responses/").map(StoredPage::of);
+    match openai_endpoint(path) {
+        Some(endpoint) => Some(Target::Infer(endpoint, None)),
+        None => stored.map(Target::Stored),
     }
 }
 
@@ -101,6 +111,7 @@ fn openai_endpoint(path: &str) -> Option<Endpoint> {
         "/completions" => Endpoint::Completions,
         "/embeddings" => Endpoint::Embeddings,
         "/responses" => Endpoint::Responses,
+        "/responses/input_tokens" => Endpoint::ResponseTokens,
         "/moderations" => Endpoint::Moderations,
         "/images/generations" => Endpoint::Images,
         "/audio/speech" => Endpoint::Speech,
@@ -168,11 +179,13 @@ fn bedrock(rest: &str) -> Route<'_> {
 fn azure<'a>(head: &'a Parts, rest: &'a str) -> Route<'a> {
     let target = match rest.strip_prefix("deployments/") {
         Some(rest) => deployment(head, rest),
-        None if rest == "responses" => query::field(head.uri.query(), "api-version")
-            .map(|_| Target::Infer(Endpoint::Responses, None)),
+        None if rest == "responses" || rest.starts_with("responses/") => {
+            let path = head.uri.path().strip_prefix("/openai");
+            query::field(head.uri.query(), "api-version").and_then(|_| openai_target(path?))
+        }
         None if rest == "v1/models" => Some(Target::Look(Page::Models)),
         None => match rest.strip_prefix("v1") {
-            Some(rest) => openai_endpoint(rest).map(|endpoint| Target::Infer(endpoint, None)),
+            Some(rest) => openai_target(rest),
             None => None,
         },
     };
@@ -186,7 +199,7 @@ fn deployment<'a>(head: &'a Parts, rest: &'a str) -> Option<Target<'a>> {
     query::field(head.uri.query(), "api-version")?;
     let (deployment, _) = rest.split_once('/')?;
     let endpoint = match openai_endpoint(rest.strip_prefix(deployment)?)? {
-        Endpoint::Responses | Endpoint::Moderations => return None,
+        Endpoint::Responses | Endpoint::ResponseTokens | Endpoint::Moderations => return None,
         endpoint => endpoint,
     };
     Some(Target::Infer(endpoint, Some(query::decoded(deployment))))

@@ -242,7 +242,7 @@ async fn what_openai_refuses_is_refused_with_its_field() {
             json!({"previous_response_id": "resp_1"}),
             "previous_response_id",
         ),
-        (json!({"background": true}), "background"),
+        (json!({"background": true, "store": false}), "background"),
         (
             say(json!({"type": "text", "text": "x"})),
             "input[0].content[0].type",
@@ -315,4 +315,25 @@ async fn streams_break_as_they_are_told() {
         ("error", &json!("server_error"))
     );
     assert_eq!(end.last().unwrap().0, "response.output_text.delta");
+}
+
+#[tokio::test]
+async fn a_response_is_kept_unless_it_should_not_be() {
+    let provider = Provider::start(at_once()).await;
+    let made = json_of(send(respond(&provider, json!({}))).await).await;
+    let passing = json_of(send(respond(&provider, json!({"store": false}))).await).await;
+    let path = |response: &Value| format!("/v1/responses/{}", response["id"].as_str().unwrap());
+
+    let found = send(provider.get(&path(&made))).await;
+    let not_kept = send(provider.get(&path(&passing))).await;
+    let leaking = send(provider.get(&format!("{}?key=sk-1", path(&made)))).await;
+    let next = respond(&provider, json!({"previous_response_id": made["id"]}));
+    let lost = respond(&provider, json!({"previous_response_id": passing["id"]}));
+
+    assert_eq!(json_of(found).await, made);
+    assert_eq!(not_kept.status(), 404);
+    assert_eq!(leaking.status(), 400);
+    assert_eq!(send(next).await.status(), 200);
+    let lost = json_of(send(lost).await).await;
+    assert_eq!(lost["error"]["code"], "previous_response_not_found");
 }

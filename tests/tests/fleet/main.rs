@@ -24,6 +24,7 @@ mod queue;
 mod redis_faults;
 mod redis_link;
 mod redis_trouble;
+mod stored_responses;
 mod strategies;
 mod upstream_faults;
 mod windows;

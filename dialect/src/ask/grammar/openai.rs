@@ -101,6 +101,18 @@ pub(super) const RESPONSES: Grammar = Grammar {
     ..NOTHING
 };
 
+pub(super) const COUNT_RESPONSE_TOKENS: Grammar = Grammar {
+    stream: StreamPlace::Never,
+    required: &[],
+    required_unless: &[],
+    optional: &[
+        ("input", FieldType::StringOrArray),
+        ("instructions", FieldType::StringOrArray),
+    ],
+    output_limits: &[],
+    ..RESPONSES
+};
+
 /// `prompt` or `input` is read by a model; the answers are counted as requests.
 pub(super) const MEDIA: Grammar = Grammar {
     holds_text: |name| matches!(name, b"prompt" | b"input"),

@@ -35,7 +35,7 @@ fn check(endpoint: Endpoint, fields: &str, expected: Option<(&str, &str)>) {
 }
 
 /// The least that each endpoint takes.
-const LEAST: [(Endpoint, &str); 21] = [
+const LEAST: [(Endpoint, &str); 22] = [
     (Endpoint::ChatCompletions, r#""messages":[]"#),
     (Endpoint::Completions, r#""prompt":"""#),
     (Endpoint::Embeddings, r#""input":"""#),
@@ -49,6 +49,7 @@ const LEAST: [(Endpoint, &str); 21] = [
     (Endpoint::Translations, ""),
     (Endpoint::Messages, r#""messages":[],"max_tokens":1"#),
     (Endpoint::CountMessageTokens, r#""messages":[]"#),
+    (Endpoint::CountResponseTokens, r#""input":"hi""#),
     (Endpoint::GenerateContent, r#""contents":[]"#),
     (Endpoint::CountContentTokens, r#""contents":[]"#),
     (Endpoint::EmbedContent, r#""content":{}"#),

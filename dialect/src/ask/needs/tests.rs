@@ -156,6 +156,7 @@ fn embeddings_need_someone_who_makes_them() {
 fn the_first_need_that_a_model_does_not_know_is_named() {
     let needs = |capabilities: &[Capability]| Needs {
         capabilities: capabilities.to_vec(),
+        has_answer: false,
     };
 
     assert_eq!(needs(&[]).missing_in(&[]), None);
@@ -168,4 +169,22 @@ fn the_first_need_that_a_model_does_not_know_is_named() {
         Some(Tools)
     );
     assert_eq!(needs(&[Vision, Tools]).missing_in(&[]), Some(Vision));
+}
+
+#[test]
+fn a_model_that_only_embeds_answers_nothing_and_another_embeds_nothing() {
+    let missing = |endpoint, fields: &str, known: &[Capability]| {
+        let body = Bytes::from(format!(r#"{{"model":"m",{fields}}}"#));
+        let ask = Ask::parse(endpoint, PathFacts::default(), body).unwrap();
+        ask.needs().missing_in(known)
+    };
+    let chat = |known: &[Capability]| missing(Endpoint::ChatCompletions, r#""messages":[]"#, known);
+    let embed = |known: &[Capability]| missing(Endpoint::Embeddings, r#""input":"x""#, known);
+
+    assert_eq!(chat(&[Embedding]), Some(Text));
+    assert_eq!(chat(&[]), None);
+    assert_eq!(chat(&[Vision]), None);
+    assert_eq!(chat(&[Embedding, Text]), None);
+    assert_eq!(embed(&[Embedding]), None);
+    assert_eq!(embed(&[Text, Tools]), Some(Embedding));
 }

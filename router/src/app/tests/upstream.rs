@@ -112,7 +112,9 @@ async fn receive(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<(String,
                 .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
                 .unwrap_or(0);
             if bytes.len() >= at + 4 + length {
-                let body = serde_json::from_slice(&bytes[at + 4..at + 4 + length]).unwrap();
+                let body = serde_json::from_slice(&bytes[at + 4..at + 4 + length]);
+                // A form is none.
+                let body = body.unwrap_or_default();
                 bytes.drain(..at + 4 + length);
                 let path = head.split(' ').nth(1).unwrap();
                 return Some((path.split('/').nth(1).unwrap().to_owned(), body));
@@ -143,6 +145,7 @@ async fn answer(writer: &mut Writer<'_>, behaviour: &str, is_stream: bool) -> bo
             encoded(writer, &encoding["encoded_".len()..], is_stream).await;
             return true;
         }
+        media if media.starts_with("media_") => return self::media(writer, media).await,
         "error200" => document(writer, 200, JSON, r#"{"error":{"message":"overloaded"}}"#).await,
         status if REFUSALS.iter().any(|(name, ..)| *name == status) => {
             let refusal = REFUSALS.iter().find(|(name, ..)| *name == status);
@@ -264,6 +267,44 @@ async fn encoded(writer: &mut Writer<'_>, encoding: &str, is_stream: bool) {
         writer.write_all(piece).await.ok();
         tokio::task::yield_now().await;
     }
+}
+
+/// What is asked of no language model.
+async fn media(writer: &mut Writer<'_>, behaviour: &str) -> bool {
+    let usage = json!({"input_tokens": 9, "output_tokens": 3});
+    if behaviour == "media_plain" {
+        let body = json!({"text": "hi", "data": [{"b64_json": "AA=="}], "usage": usage});
+        document(writer, 200, JSON, &body.to_string()).await;
+        return true;
+    }
+    let media_type = match behaviour {
+        "media_sound" | "media_cut_sound" => "audio/mpeg",
+        _ => "text/event-stream",
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    writer.write_all(head.as_bytes()).await.unwrap();
+    match behaviour {
+        "media_sound" => {
+            chunk(writer, "first ").await;
+            sleep(Duration::from_millis(300)).await;
+            chunk(writer, "second").await;
+        }
+        "media_cut_sound" => {
+            chunk(writer, "first ").await;
+            return false;
+        }
+        _ => {
+            event(writer, r#"{"type":"speech.audio.delta","audio":"AA=="}"#).await;
+            if behaviour == "media_events" {
+                let done = json!({"type": "speech.audio.done", "usage": usage});
+                event(writer, &done.to_string()).await;
+            }
+        }
+    }
+    chunk(writer, "").await;
+    true
 }
 
 async fn stream(writer: &mut Writer<'_>, behaviour: &str) -> bool {

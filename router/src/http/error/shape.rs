@@ -107,6 +107,16 @@ pub(super) fn shape(problem: &Problem) -> Shape {
             "model_not_found",
             format!("The model `{model}` does not exist or you do not have access to it."),
         ),
+        Problem::UnknownResponse { id } => Shape::invalid(
+            StatusCode::NOT_FOUND,
+            "response_not_found",
+            format!("Response with id '{id}' not found."),
+        ),
+        Problem::NothingStored => Shape::invalid(
+            StatusCode::NOT_FOUND,
+            "response_not_found",
+            "No upstream that you may use stores responses.",
+        ),
         Problem::Refused {
             refusal,
             limit,

@@ -97,6 +97,10 @@ async fn ollama_show(State(readiness): State<Shared>, request: Request) -> Respo
         model: String,
     }
 
+    // Nobody's body is read before it is known whose it is.
+    if let Err(problem) = known_caller(&readiness, &request) {
+        return problem_response(&problem, &Addressee::of(&request));
+    }
     let (parts, body) = request.into_parts();
     let payload = read_json(None, body, SHOW_MAX).await;
     let request = Request::from_parts(parts, axum::body::Body::empty());
@@ -109,6 +113,12 @@ async fn ollama_show(State(readiness): State<Shared>, request: Request) -> Respo
         Ok(show) => tell_one(&readiness, &request, &show.model, wire::ollama_show),
         Err(problem) => problem_response(&problem, &Addressee::of(&request)),
     }
+}
+
+fn known_caller(readiness: &Shared, request: &Request) -> Result<(), Problem> {
+    let fleet = joined(readiness)?.fleet();
+    let brought = credentials(request.headers(), request.uri());
+    authenticate(&fleet, brought.credentials()).map(drop)
 }
 
 fn tell_all(readiness: &Shared, request: &Request, write: WriteAll) -> Response {

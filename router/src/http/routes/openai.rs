@@ -31,17 +31,14 @@ pub(super) fn routes() -> Router<Shared> {
             router = router.route(&format!("{root}/{path}"), create(endpoint));
         }
     }
-    for root in ["/v1", "/openai/v1"] {
-        router = router.route(&format!("{root}/responses"), create(Endpoint::Responses));
-    }
     for (path, endpoint) in ENDPOINTS {
         let path = format!("/openai/deployments/{{deployment}}/{path}");
         router = router.route(&path, create_at_deployment(endpoint));
     }
-    router.route("/openai/responses", create(Endpoint::Responses))
+    router
 }
 
-fn create(endpoint: Endpoint) -> MethodRouter<Shared> {
+pub(super) fn create(endpoint: Endpoint) -> MethodRouter<Shared> {
     post(
         move |State(readiness): State<Shared>, request: Request| async move {
             respond(readiness, Asked::at(endpoint), request).await

@@ -13,6 +13,14 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// Serves a handful of routes until the test's runtime ends.
 async fn serve(patience: Patience, connections_max: usize) -> SocketAddr {
+    serve_until(patience, connections_max, CancellationToken::new()).await
+}
+
+async fn serve_until(
+    patience: Patience,
+    connections_max: usize,
+    draining: CancellationToken,
+) -> SocketAddr {
     let router = Router::new()
         .route("/", get(|| async { "hello" }))
         .route(
@@ -42,7 +50,7 @@ async fn serve(patience: Patience, connections_max: usize) -> SocketAddr {
         router,
         patience,
         connections_max,
-        draining: CancellationToken::new(),
+        draining,
         abandon: CancellationToken::new(),
         tasks: tasks.clone(),
     };
@@ -248,4 +256,23 @@ async fn ambiguous_framing_is_refused() {
             "{framing}: {response}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_just_accepted_may_still_ask() {
+    let draining = CancellationToken::new();
+    let address = serve_until(patient(), 10, draining.clone()).await;
+    let mut early = connect(address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    read_response(&mut early).await;
+    let mut client = connect(address, b"").await;
+    tokio::time::sleep(LAST_CHANCE / 4).await;
+
+    draining.cancel();
+    tokio::time::sleep(LAST_CHANCE / 4).await;
+    client
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+
+    assert!(read_to_close(&mut client).await.ends_with("hello"));
 }

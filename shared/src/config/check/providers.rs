@@ -8,6 +8,9 @@ use crate::config::error::Problem;
 use crate::config::{Dialect, Health, Key, Manners, Probe, Provider, raw};
 use crate::secret::Secret;
 
+/// What the signatures of AWS are made of, beside the reserved ones.
+const HEADERS_SIGNED: [&str; 3] = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
+
 /// What the router sets itself on each upstream request.
 const HEADERS_RESERVED: [&str; 8] = [
     "authorization",
@@ -56,15 +59,20 @@ impl Checker<'_> {
         let dialect = self.choice(&format!("{place}.dialect"), &dialect, &dialects);
         let manners = self.manners(&format!("{place}.manners"), &manners, dialect);
         self.api_version(place, api_version.as_deref(), manners);
+        let headers = self.headers(place, headers);
+        let keys = self.keys(place, keys);
+        if dialect == Dialect::BedrockConverse && keys.iter().any(is_of_aws) {
+            self.signed_headers(place, &headers);
+        }
         Provider {
             name: name.into(),
             dialect,
             manners,
             api_version,
             base_url: self.base_url(&format!("{place}.base_url"), &base_url),
-            headers: self.headers(place, headers),
+            headers,
             limits: self.limits(place, &limits),
-            keys: self.keys(place, keys),
+            keys,
             health: self.health(&format!("{place}.health"), &health, dialect),
         }
     }
@@ -216,6 +224,19 @@ impl Checker<'_> {
         checked
     }
 
+    /// Headers of the configuration come after the signature, and would replace what it vouches for.
+    fn signed_headers(&mut self, place: &str, headers: &[(String, Secret<String>)]) {
+        for (name, _) in headers {
+            if HEADERS_SIGNED.contains(&name.as_str()) {
+                self.refuse(Problem::new(
+                    format!("{place}.headers.{name}"),
+                    "must not be set where requests are signed with keys of AWS",
+                    "take it out; a session token is the third part of the key, `ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN`",
+                ));
+            }
+        }
+    }
+
     fn keys(&mut self, place: &str, keys: Vec<raw::Key>) -> Vec<Key> {
         if keys.is_empty() {
             self.refuse(Problem::new(
@@ -246,6 +267,11 @@ impl Checker<'_> {
         }
         checked
     }
+}
+
+/// Whether requests are signed with it: Bedrock's own keys have no colon.
+fn is_of_aws(key: &Key) -> bool {
+    key.secret.expose().contains(':')
 }
 
 /// A token of RFC 9110 §5.6.2.

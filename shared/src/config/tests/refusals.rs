@@ -465,3 +465,28 @@ fn a_file_that_cannot_be_read_is_named() {
         "cannot read the file `/not/there.yaml`: No such file or directory (os error 2); name a readable YAML file"
     );
 }
+
+#[test]
+fn a_signature_of_aws_is_not_overwritten() {
+    let bedrock = |headers: &str, secret: &str| {
+        SMALLEST
+            .replace("dialect: openai_chat", "dialect: bedrock_converse")
+            .replace("sk-provider", secret)
+            .replace(
+                "    keys:",
+                &format!("    headers: {{ {headers}: x }}\n    keys:"),
+            )
+    };
+
+    for name in ["X-Amz-Date", "x-amz-security-token", "x-amz-content-sha256"] {
+        let name_told = name.to_ascii_lowercase();
+        assert_eq!(
+            refusal(&bedrock(name, "AKIA:secret")).to_string(),
+            format!(
+                "`providers[0].headers.{name_told}` must not be set where requests are signed with keys of AWS; take it out; a session token is the third part of the key, `ACCESS_KEY_ID:SECRET_ACCESS_KEY:SESSION_TOKEN`"
+            )
+        );
+        load(&bedrock(name, "bedrock-api-key"), &[]).unwrap();
+    }
+    load(&bedrock("x-amzn-bedrock-trace", "AKIA:secret"), &[]).unwrap();
+}

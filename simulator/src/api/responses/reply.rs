@@ -9,7 +9,11 @@ use super::request::ResponsesForm;
 use super::{encrypted_content, item_id, response_id};
 
 pub(in crate::api) fn body(form: &ResponsesForm, answer: &Answer) -> Vec<u8> {
-    finished(form, answer).to_string().into_bytes()
+    let response = match form.is_background {
+        true => response(form, answer, "queued", &json!([])),
+        false => finished(form, answer),
+    };
+    response.to_string().into_bytes()
 }
 
 /// The response when all is said.
@@ -38,7 +42,7 @@ pub(super) fn response(
         "object": "response",
         "created_at": answer.created,
         "status": status,
-        "background": false,
+        "background": form.is_background,
         "error": null,
         "incomplete_details": null,
         "model": answer.model,

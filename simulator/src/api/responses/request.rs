@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::form::Form;
-use crate::api::inference::{Call, Received};
+use crate::api::inference::{Call, JSON, Make, Received};
 use crate::api::openai_chat::{checked_parameters, read_named};
 use crate::api::schema;
 use crate::ask::{Ask, Conversation, Format, Tool, ToolChoice};
@@ -25,6 +25,22 @@ pub(in crate::api) struct ResponsesForm {
     pub(super) shows_summary: bool,
     /// Whether the thoughts come sealed.
     pub(super) seals_thoughts: bool,
+    /// Whether the answer can be looked up later.
+    pub(super) is_stored: bool,
+    /// Whether the answer is only begun.
+    pub(super) is_background: bool,
+    pub(super) is_stream: bool,
+    /// The stored response that this one goes on from.
+    pub(super) previous: Option<String>,
+    pub(super) input: Value,
+    /// Whose response it will be; told by whoever knows the key.
+    pub(super) account: String,
+}
+
+impl ResponsesForm {
+    pub(in crate::api) fn is_background(&self) -> bool {
+        self.is_background
+    }
 }
 
 /// What a request says about tools.
@@ -40,7 +56,7 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
         let model = received.model_of(fields)?;
         let mut conversation = Conversation::default();
         conversation.instruct(fields.text("instructions")?.unwrap_or_default());
-        check_state(fields)?;
+        let previous = check_state(fields)?;
         input::read(&fields.need("input")?, &mut conversation)?;
         let stream = fields.flag("stream")?.unwrap_or_default();
         if stream {
@@ -55,8 +71,19 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
         let (reasons, shows_summary) = read_reasoning(fields)?;
         let format = fields.object("text", read_text)?;
         let include = fields.texts("include")?.unwrap_or_default();
+        let is_stored = fields.flag("store")?.unwrap_or(true);
+        let is_background = fields.flag("background")?.unwrap_or_default();
+        if is_background && !is_stored {
+            return Err(fields.against("background", "Background mode requires store=true."));
+        }
         check_others(fields)?;
         let form = ResponsesForm {
+            is_stored,
+            is_background,
+            is_stream: stream,
+            previous,
+            input: body["input"].clone(),
+            account: String::new(),
             echo: echo(&body),
             shows_summary,
             seals_thoughts: include.contains(&"reasoning.encrypted_content"),
@@ -74,22 +101,16 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
     })
 }
 
-/// Nothing is kept here that a request could go on from.
-fn check_state(fields: &mut Fields<'_>) -> Reading<()> {
-    if let Some(id) = fields.text("previous_response_id")? {
-        let rule = format!("Previous response with id '{id}' not found.");
-        return Err(fields.against("previous_response_id", rule));
-    }
+/// What a request goes on from: of all that a provider may keep, only responses are kept here.
+fn check_state(fields: &mut Fields<'_>) -> Reading<Option<String>> {
+    let previous = fields.text("previous_response_id")?.map(str::to_owned);
     if fields.value("conversation").is_some() {
         return Err(fields.against("conversation", "Conversation not found."));
     }
     if fields.value("prompt").is_some() {
         return Err(fields.against("prompt", "Prompt not found."));
     }
-    match fields.flag("background")? {
-        Some(true) => Err(fields.against("background", "Background mode is not available.")),
-        _ => Ok(()),
-    }
+    Ok(previous)
 }
 
 fn read_tools(fields: &mut Fields<'_>) -> Reading<Tools> {
@@ -209,7 +230,6 @@ fn check_others(fields: &mut Fields<'_>) -> Reading<()> {
     fields.number("top_p", 0.0..=1.0)?;
     fields.whole("top_logprobs", 0..=20)?;
     fields.whole("max_tool_calls", 1..=i64::from(u32::MAX))?;
-    fields.flag("store")?;
     fields.any_object("metadata")?;
     fields.text("user")?;
     fields.text("safety_identifier")?;
@@ -224,6 +244,32 @@ fn check_others(fields: &mut Fields<'_>) -> Reading<()> {
         "context_management",
     ]);
     Ok(())
+}
+
+/// A request that asks how many tokens it would have.
+pub(in crate::api) fn read_count(received: Received<'_>) -> Reading<Call> {
+    let body = fields::json(received.body)?;
+    Item::root(&body, received.dialect.manners()).object(|fields| {
+        let model = received.model_of(fields)?;
+        let mut conversation = Conversation::default();
+        conversation.instruct(fields.text("instructions")?.unwrap_or_default());
+        check_state(fields)?;
+        if let Some(item) = fields.item("input") {
+            input::read(&item, &mut conversation)?;
+        }
+        read_tools(fields)?;
+        read_reasoning(fields)?;
+        fields.object("text", read_text)?;
+        fields.one_of("truncation", &["auto", "disabled"])?;
+        let prompt_tokens = Ask::plain(model.clone(), conversation).prompt_tokens;
+        let body = json!({"object": "response.input_tokens", "input_tokens": prompt_tokens});
+        Ok(Call::Make(Make {
+            model,
+            prompt_tokens: 0,
+            content_type: JSON,
+            body: Box::new(move |_| body.to_string().into_bytes()),
+        }))
+    })
 }
 
 /// What is repeated of a request, with what OpenAI takes where it is silent.
