@@ -2,8 +2,7 @@
 
 mod output;
 mod passing;
-
-use std::collections::BTreeSet;
+mod progress;
 
 use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
@@ -12,11 +11,11 @@ use crate::canon::{Event, StreamReader, StreamWriter};
 use crate::error::{ErrorBody, UpstreamError};
 use crate::framing::{Cursor, FRAME_BYTES_MAX, FrameError, Framing};
 use crate::openai_chat::{ChunkReader, has_content};
-use crate::tokens::estimate_tokens;
 use crate::{Endpoint, Usage};
 
 use self::output::Output;
 pub use self::passing::Passing;
+use self::progress::Progress;
 
 /// Passes whole frames on, as they are or in another dialect, and learns from them what the lease's settlement needs.
 ///
@@ -50,22 +49,6 @@ enum Way {
     Pass(Passing),
     /// Bytes that are no events at all: the upstream's close is their end.
     Raw,
-}
-
-/// What is known of an answer so far.
-#[derive(Debug)]
-struct Progress {
-    has_content: bool,
-    /// How many choices the answer has, and those that came to their end.
-    n_choices: usize,
-    finished: BTreeSet<u64>,
-    is_done: bool,
-    /// The client's stream was ended in good order.
-    is_ended: bool,
-    usage: Option<Usage>,
-    /// Events with content; most providers send one token in each.
-    n_content_events: usize,
-    n_content_bytes: usize,
 }
 
 /// Why a stream cannot go on. It ended for the client where `passed` ends.
@@ -147,16 +130,7 @@ impl StreamRelay {
             last_word,
             held: BytesMut::new(),
             cursor: framing.cursor(),
-            progress: Progress {
-                has_content: false,
-                n_choices,
-                finished: BTreeSet::new(),
-                is_done: false,
-                is_ended: false,
-                usage: None,
-                n_content_events: 0,
-                n_content_bytes: 0,
-            },
+            progress: Progress::new(n_choices),
         }
     }
 
@@ -303,8 +277,7 @@ impl StreamRelay {
 
     /// Output tokens so far, for a stream that was cut before it reported them.
     pub fn completion_tokens_estimate(&self) -> u32 {
-        let events = u32::try_from(self.progress.n_content_events).unwrap_or(u32::MAX);
-        events.max(estimate_tokens(self.progress.n_content_bytes))
+        self.progress.completion_tokens()
     }
 
     fn judge(&mut self, frame: &[u8]) -> Fate {
@@ -362,40 +335,6 @@ impl StreamRelay {
         let is_translating = matches!(self.way, Way::Translate(_));
         if is_translating && !std::mem::replace(&mut self.progress.is_ended, true) {
             self.last_word.finish(self.progress.usage, output);
-        }
-    }
-}
-
-impl Progress {
-    fn is_finished(&self) -> bool {
-        self.is_done || self.finished.len() >= self.n_choices
-    }
-
-    fn note(&mut self, event: &Event) {
-        match event {
-            Event::Start { .. } | Event::ThinkingSignature { .. } | Event::Logprobs { .. } => {}
-            Event::Text { text, .. }
-            | Event::Refusal { text, .. }
-            | Event::Thinking { text, .. } => {
-                self.note_content(text.len());
-            }
-            Event::RedactedThinking { .. } => self.has_content = true,
-            Event::ToolCall { name, .. } => self.note_content(name.len()),
-            Event::ToolArguments { json, .. } => self.note_content(json.len()),
-            Event::Finish { choice, .. } => {
-                self.finished.insert(u64::from(*choice));
-                self.has_content = true;
-            }
-            Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Done => self.is_done = true,
-        }
-    }
-
-    fn note_content(&mut self, n_bytes: usize) {
-        if n_bytes > 0 {
-            self.n_content_events += 1;
-            self.n_content_bytes += n_bytes;
-            self.has_content = true;
         }
     }
 }
