@@ -153,6 +153,14 @@ impl Ask {
             && self.field("background").is_some_and(FieldValue::is_true)
     }
 
+    /// The stored response that this request goes on from.
+    pub fn previous_response(&self) -> Option<String> {
+        match self.endpoint {
+            Endpoint::Responses => self.field("previous_response_id")?.text(),
+            _ => None,
+        }
+    }
+
     /// Whether the client itself asked for `stream_options.include_usage`.
     pub fn wants_usage(&self) -> bool {
         self.grammar.has_stream_options

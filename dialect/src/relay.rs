@@ -323,10 +323,11 @@ impl StreamRelay {
         Fate::Replace(output)
     }
 
+    /// Only what is not translated may hold an image, or a whole response with one.
     fn frame_len_max(&self) -> usize {
         match self.way {
-            Way::Pass(_) => passing::EVENT_BYTES_MAX,
-            _ => FRAME_BYTES_MAX,
+            Way::Scan { .. } | Way::Observe(_) | Way::Pass(_) => passing::EVENT_BYTES_MAX,
+            Way::Translate(_) | Way::Raw => FRAME_BYTES_MAX,
         }
     }
 

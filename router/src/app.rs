@@ -16,6 +16,7 @@ use shared::state::record::Recorder;
 use shared::tasks::spawn_named;
 use shared::time::SystemClock;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,11 +26,11 @@ use crate::fleet::CurrentFleet;
 use crate::http::admin::{Admin, Routes};
 use crate::http::readiness::Readiness;
 use crate::http::routes;
-use crate::http::server::DataPort;
+use crate::http::server::{DataPort, LAST_CHANCE};
 use crate::http::socket::Patience;
 use crate::metrics;
 use crate::pipeline::Pipeline;
-use crate::pipeline::stored::ResponseMemory;
+use crate::pipeline::stored::{ResponseMemory, SEARCHES_MAX};
 use crate::upstream::UpstreamClient;
 
 /// First byte of a request's head to its last.
@@ -161,6 +162,7 @@ impl App {
         .await?;
         let pipeline = Arc::new(Pipeline {
             responses: ResponseMemory::default(),
+            searches: Semaphore::new(SEARCHES_MAX),
             fleet: CurrentFleet::new(Arc::clone(&config), session.catalog()),
             config,
             session,
@@ -236,6 +238,7 @@ impl Port {
                 stall: config.timeouts.idle,
             },
             connections_max: config.limits.connections,
+            last_chance: LAST_CHANCE,
             draining: port.draining.clone(),
             abandon: port.abandon.clone(),
             tasks: port.tasks.clone(),

@@ -28,6 +28,7 @@ use shared::config::{Config, Dialect};
 use shared::lease::Outcome;
 use shared::state::session::Session;
 use shared::time::{Clock as _, SystemClock};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{CurrentFleet, Fleet, FleetModel};
@@ -54,6 +55,8 @@ pub(crate) struct Pipeline {
     pub(crate) counter: Arc<TokenCounter>,
     /// Which account was seen to make which stored response.
     pub(crate) responses: ResponseMemory,
+    /// One for each search of a stored response.
+    pub(crate) searches: Semaphore,
     /// What answers are dated by.
     pub(crate) clock: SystemClock,
     /// For the jitter of retries. Asked when an attempt failed, never across an await.

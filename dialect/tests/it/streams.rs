@@ -135,3 +135,22 @@ fn a_stream_to_a_client_of_its_own_dialect_keeps_every_byte() {
         }
     }
 }
+
+#[test]
+fn an_image_in_a_stream_of_its_own_dialect_may_be_large() {
+    let image = "A".repeat(3 * 1024 * 1024);
+    let event = format!(
+        "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"inlineData\":{{\"mimeType\":\"image/png\",\"data\":\"{image}\"}}}}],\"role\":\"model\"}},\"finishReason\":\"STOP\",\"index\":0}}]}}\r\n\r\n"
+    );
+    let endpoint = Endpoint::GenerateContent;
+    let framing = wire::framing(Dialect::GeminiGenerate, StreamVariant::Usual);
+    let reader = wire::reader(Dialect::GeminiGenerate, Manners::Plain);
+    let observing =
+        StreamRelay::observe(framing, reader, 1, wire::writer(endpoint, facts(endpoint)));
+
+    let relayed = relay(observing, event.as_bytes().chunks(64 * 1024));
+
+    assert_eq!(relayed.fault, None);
+    assert_eq!(relayed.output, event.as_bytes());
+    assert!(relayed.is_finished);
+}

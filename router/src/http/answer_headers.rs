@@ -36,6 +36,10 @@ pub(crate) fn of(answer: &Answer, endpoint: Endpoint, variant: StreamVariant) ->
 }
 
 fn stream_type(endpoint: Endpoint, variant: StreamVariant) -> &'static str {
+    if endpoint == Endpoint::Speech {
+        // What it is only its maker knows.
+        return "application/octet-stream";
+    }
     match wire::framing(endpoint.dialect(), variant) {
         Framing::Sse | Framing::EventStream => "text/event-stream",
         Framing::Lines => "application/x-ndjson",

@@ -45,7 +45,7 @@ const ACCEPT_BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
 /// How long a connection that was accepted in the last moments has for its first request: closing it at once could reset
 /// one that is on its way.
-const LAST_CHANCE: Duration = Duration::from_millis(100);
+pub(crate) const LAST_CHANCE: Duration = Duration::from_millis(100);
 
 /// Connections that are still accepted when the drain has begun: as many as the kernel holds for us.
 const BACKLOG: usize = 1024;
@@ -55,6 +55,8 @@ pub(crate) struct DataPort {
     pub(crate) router: Router,
     pub(crate) patience: Patience,
     pub(crate) connections_max: usize,
+    /// See [`LAST_CHANCE`].
+    pub(crate) last_chance: Duration,
     /// Accept no more, let what runs come to its end.
     pub(crate) draining: CancellationToken,
     /// Drop what still runs.
@@ -133,7 +135,7 @@ impl DataPort {
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL);
         let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service));
-        let last_chance = tokio::time::Instant::now() + LAST_CHANCE;
+        let last_chance = tokio::time::Instant::now() + self.last_chance;
         let is_over = async {
             self.draining.cancelled().await;
             tokio::time::sleep_until(last_chance).await;

@@ -39,6 +39,8 @@ pub(crate) struct Admission<'a> {
     claim: Claim,
     /// Whether the claim names all that counts the caller.
     is_counted: bool,
+    /// The account that has what the request goes on from, as long as it is the one to ask first.
+    home: Option<Arc<str>>,
     tried: Vec<CandidateIndex>,
 }
 
@@ -56,12 +58,14 @@ impl<'a> Admission<'a> {
     ) -> Result<Self, Problem> {
         let tokens = wording.ask().estimate(&pipeline.counter, &model.overrides);
         let model = rank::able(model, wording, &pipeline.counter)?;
+        let home = wording.ask().previous_response();
+        let home = home.and_then(|id| pipeline.responses.account_of(&id));
         let claim = Claim {
             model: model.index,
             priority,
             tokens,
             callers: caller.rows.clone().unwrap_or_default(),
-            allow: rank::first_choice(&model),
+            allow: rank::first_choice(&model, home.as_deref()),
             no_queue: false,
             purpose: Purpose::Request,
         };
@@ -73,6 +77,7 @@ impl<'a> Admission<'a> {
             caller,
             claim,
             is_counted: caller.rows.is_some(),
+            home,
             tried: Vec::new(),
         })
     }
@@ -110,7 +115,8 @@ impl<'a> Admission<'a> {
                 Ok(lease) => lease,
                 // What was allowed may be gone, and others come in its place.
                 Err(refusal)
-                    if refusal.reason == RefusalReason::Unavailable && self.follow_catalog() =>
+                    if refusal.reason == RefusalReason::Unavailable
+                        && (self.follow_catalog() || self.leave_home()) =>
                 {
                     continue;
                 }
@@ -154,9 +160,17 @@ impl<'a> Admission<'a> {
             None => self.is_counted &= current.catalog().succeeds(self.fleet.catalog()),
         }
         self.claim.model = model.index;
-        self.claim.allow = rank::first_choice(&model);
+        self.claim.allow = rank::first_choice(&model, self.home.as_deref());
         (self.fleet, self.model) = (current, model);
         true
+    }
+
+    /// Asks whoever there is, where the account that was to be asked first is out; `false` if there was none. It may be one
+    /// that another key belongs to as well.
+    fn leave_home(&mut self) -> bool {
+        let had_one = self.home.take().is_some();
+        self.claim.allow = rank::first_choice(&self.model, None);
+        had_one
     }
 
     /// Where among the model's candidates the granted one is.

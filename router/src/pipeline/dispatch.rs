@@ -156,11 +156,14 @@ enum Way {
 fn way_of(reply: &UpstreamReply, exchange: &Exchange) -> Way {
     let wants_stream = exchange.is_stream() || exchange.is_sound();
     let is_page = reply.is_of_type("text/html");
-    if !wants_stream {
+    if is_page && exchange.operation() == Operation::Audio {
+        // A transcript may be any other text.
+        Way::Wrong
+    } else if !wants_stream {
         Way::Whole
     } else if reply.is_stream_of(exchange.framing()) {
         Way::Events
-    } else if !exchange.may_come_whole() || is_page {
+    } else if is_page || !exchange.may_come_whole() {
         Way::Wrong
     } else if exchange.is_sound() && !reply.is_of_type("application/json") {
         Way::Sound
@@ -196,11 +199,8 @@ async fn read(
         Some(usage) => Charge::Reported(usage),
         // Providers count for nothing.
         None if exchange.operation() == Operation::TokenCount => Charge::Reported(Usage::default()),
-        // It has only begun; what it will cost is told to whoever looks it up.
-        None if lease.ask().is_background() => Charge::Estimate,
-        None => Charge::Counted {
-            completion_tokens: answered.completion_tokens,
-        },
+        // What one in the background will cost is told to whoever looks it up.
+        None => lease.charge_so_far(answered.completion_tokens),
     };
     Ok(WholeReply {
         headers,

@@ -274,13 +274,12 @@ impl Relay {
             .set_first_byte(lease.as_ref().and_then(HeldLease::first_byte));
         self.report.set_usage(usage);
         self.report.end(end);
+        let lease = lease?;
         let charge = match usage {
             Some(usage) => Charge::Reported(usage),
-            None => Charge::Counted {
-                completion_tokens: self.events.completion_tokens_estimate(),
-            },
+            None => lease.charge_so_far(self.events.completion_tokens_estimate()),
         };
-        Some((lease?, charge))
+        Some((lease, charge))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use dialect::Usage;
 use fastrand::Rng;
 use shared::config::Config;
 use shared::ids::{CandidateIndex, ProviderName};
@@ -83,7 +84,12 @@ impl Retry {
     /// Ends the lease of a failed attempt and notes why it failed.
     pub(crate) fn end(&mut self, lease: HeldLease, failure: Failure, now: Instant) {
         let (candidate, provider) = (lease.candidate().index, lease.candidate().provider.clone());
-        lease.fail(&failure, Charge::Estimate);
+        let charge = match failure.class {
+            // It only looked something up.
+            FailureClass::UnknownHere => Charge::Reported(Usage::default()),
+            _ => Charge::Estimate,
+        };
+        lease.fail(&failure, charge);
         self.note(failure, candidate, &provider.name, now);
     }
 

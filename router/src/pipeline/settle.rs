@@ -148,6 +148,14 @@ impl HeldLease {
         }
     }
 
+    /// What an answer costs that ends before its cost was reported. One in the background goes on without its client.
+    pub(crate) fn charge_so_far(&self, completion_tokens: u32) -> Charge {
+        match self.ask().is_background() {
+            true => Charge::Estimate,
+            false => Charge::Counted { completion_tokens },
+        }
+    }
+
     /// Ends the lease of an answer, whole or not.
     pub(crate) fn end(mut self, outcome: Outcome, charge: Charge) {
         self.settle(outcome, charge, None);
@@ -218,9 +226,7 @@ impl Drop for HeldLease {
         match self.sent_at {
             None => self.settle(Outcome::Unsent, Charge::Estimate, None),
             Some(_) => {
-                let charge = Charge::Counted {
-                    completion_tokens: 0,
-                };
+                let charge = self.charge_so_far(0);
                 self.settle(Outcome::ClientAbort, charge, None);
             }
         }

@@ -15,12 +15,12 @@ use dialect::{Endpoint, Framing, Passing, StoredAction, StreamRelay, wire};
 use http::{HeaderMap, StatusCode};
 use manners::StoredResponse;
 use shared::config::Dialect;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::memory::ResponseMemory;
 use crate::fleet::{Caller, Fleet, FleetCandidate};
 use crate::pipeline::authenticate::{Credentials, authenticate};
-use crate::pipeline::dispatch::{OpenStream, REPLY_MAX, read_refusal};
+use crate::pipeline::dispatch::{OpenStream, read_refusal};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::problem::Problem;
 use crate::pipeline::report::{End, Report};
@@ -29,6 +29,12 @@ use crate::upstream::{Errand, FailureClass, UpstreamReply};
 
 /// Longer ids are nobody's.
 const ID_MAX: usize = 512;
+
+/// How many look for a response at once; others wait. One that nobody has costs a question to every account.
+pub(crate) const SEARCHES_MAX: usize = 64;
+
+/// The largest response that is taken: some images, or a million words.
+const RESPONSE_MAX: usize = 32 * 1024 * 1024;
 
 /// A request about a stored response.
 pub(crate) struct StoredCall<'a> {
@@ -71,6 +77,7 @@ pub(crate) async fn answer_stored(
     }
 
     let deadline = Instant::now() + pipeline.config.timeouts.total;
+    let _turn = timeout_at(deadline, pipeline.searches.acquire()).await;
     let mut failure: Option<Failure> = None;
     for account in accounts {
         report.add_attempt(account);
@@ -147,7 +154,7 @@ async fn ask(
         return Ok(Some(Found::Stream(Box::new(stream(reply)))));
     }
     let headers = reply.headers.clone();
-    let body = reply.read_all(REPLY_MAX).await?;
+    let body = reply.read_all(RESPONSE_MAX).await?;
     match body.trim_ascii_start().first() {
         None | Some(b'{') => Ok(Some(Found::Whole(headers, body))),
         Some(_) => Err(Failure::no_answer(FailureClass::BadAnswer)),
@@ -193,10 +200,13 @@ fn is_unknown(status: StatusCode, body: &[u8]) -> bool {
     }
 }
 
-/// Whether an error is about the id itself: `Invalid 'response_id': … Expected an ID that begins with 'resp'.`
+/// Whether an error is about the id itself: `Invalid 'response_id': … Expected an ID that begins with 'resp'.`, which vLLM
+/// says without `param`.
 fn names_the_id(body: &[u8]) -> bool {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    body["error"]["param"] == "response_id"
+    let error = &body["error"];
+    let message = error["message"].as_str().unwrap_or_default();
+    error["param"] == "response_id" || message.starts_with("Invalid 'response_id'")
 }
 
 fn warn(account: &FleetCandidate, what: &str) {
@@ -273,6 +283,10 @@ mod tests {
         assert!(is_unknown(404, "<html>"));
         assert!(is_unknown(405, ""));
         assert!(is_unknown(400, r#"{"error":{"param":"response_id"}}"#));
+        assert!(is_unknown(
+            400,
+            r#"{"error":{"message":"Invalid 'response_id': 'x'. Expected an ID that begins with 'resp'."}}"#
+        ));
         assert!(!is_unknown(
             400,
             r#"{"error":{"message":"not in the background"}}"#

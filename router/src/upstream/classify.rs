@@ -22,7 +22,7 @@ pub struct Disposition {
 }
 
 /// Words in an error's code, reason or type. The code is asked first: a type may lag behind it.
-const WORDS: [(&str, FailureClass); 69] = [
+const WORDS: [(&str, FailureClass); 70] = [
     // No money. Providers send these with 429, 402, 403 and 400.
     ("insufficient_quota", Exhausted),
     ("credit_balance_exhausted", Exhausted),
@@ -75,8 +75,9 @@ const WORDS: [(&str, FailureClass); 69] = [
     ("server_is_overloaded", Overloaded),
     ("1305", Overloaded),
     ("1312", Overloaded),
-    // Stored responses live in one account each.
+    // Stored responses live in one account each, and sealed thoughts can be read in one.
     ("previous_response_not_found", UnknownHere),
+    ("invalid_encrypted_content", UnknownHere),
     // The name or the right of this one model; the key's other models are well.
     ("model_not_found", Misconfigured),
     ("AccessDeniedException", Misconfigured),

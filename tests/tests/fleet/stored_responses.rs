@@ -34,12 +34,16 @@ async fn two_accounts() -> Fleet {
 }
 
 async fn make(fleet: &Fleet, model: &str, fields: Value) -> Answer {
+    make_at(fleet, 0, model, fields).await
+}
+
+async fn make_at(fleet: &Fleet, replica: usize, model: &str, fields: Value) -> Answer {
     let mut body = json!({ "model": model, "input": "Say something." });
     for (name, value) in fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     let request = Request::post("/v1/responses", &body).key(CLIENT_KEY);
-    request.send(fleet.address()).await.unwrap()
+    request.send(fleet.addresses()[replica]).await.unwrap()
 }
 
 /// A stored response's id.
@@ -87,7 +91,7 @@ async fn a_stored_response_is_found_in_whichever_account_has_it() {
         assert_eq!(lost.status, 404);
         assert_eq!(lost.json()["error"]["code"], "response_not_found");
     }
-    // Providers count none of it, and no slot was taken.
+    // Providers count none of it as a request to a model.
     assert_eq!(fleet.simulator.key("first").await.requests, 1);
 }
 
@@ -166,11 +170,16 @@ async fn a_conversation_goes_on_in_the_account_that_has_its_beginning() {
     let id = made_by(&fleet, "west", json!({})).await;
 
     let next = make(&fleet, MODEL, json!({ "previous_response_id": id })).await;
+    let n_asked_in_vain = fleet.simulator.key("first").await.requests;
+    let elsewhere = make_at(&fleet, 1, MODEL, json!({ "previous_response_id": id })).await;
     let lost = make(&fleet, MODEL, json!({ "previous_response_id": "resp_0" })).await;
     let well = make(&fleet, MODEL, json!({})).await;
 
-    assert_eq!(next.status, 200, "{}", next.text());
-    assert_eq!(next.header("x-sluice-key"), Some("west/main"));
+    for answer in [&next, &elsewhere] {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("x-sluice-key"), Some("west/main"));
+    }
+    assert_eq!(n_asked_in_vain, 0, "this replica saw who made it");
     assert_eq!(lost.status, 400);
     let code = &lost.json()["error"]["code"];
     assert_eq!(code, "previous_response_not_found", "{}", lost.text());

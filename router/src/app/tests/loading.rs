@@ -46,12 +46,16 @@ async fn a_model_with_nothing_to_load_is_loaded_at_once() {
 
 #[tokio::test]
 async fn a_model_of_ollama_is_loaded_there() {
-    let replica = Replica::start_with(&["media_plain"], |config| {
+    let replica = Replica::start_with(&["loading"], |config| {
         config.providers[0].dialect = Dialect::OllamaChat;
     })
     .await;
 
-    post(replica.data, "/api/chat", TOKEN, r#"{"model":"m"}"#).await;
+    let body = r#"{"model":"m","stream":false}"#;
+    let received = post(replica.data, "/api/chat", TOKEN, body).await;
 
-    assert!(replica.upstream.n_requests("media_plain") > 0);
+    assert_eq!(received.status, 200, "{}", received.text());
+    assert_eq!(received.json()["done_reason"], "load");
+    assert_eq!(replica.upstream.n_requests("loading"), 1);
+    assert_eq!(replica.held_and_charged().await.0, 0);
 }

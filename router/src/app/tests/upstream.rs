@@ -145,6 +145,14 @@ async fn answer(writer: &mut Writer<'_>, behaviour: &str, is_stream: bool) -> bo
             encoded(writer, &encoding["encoded_".len()..], is_stream).await;
             return true;
         }
+        "loading" => {
+            let body = json!({
+                "model": "m", "created_at": "2026-01-01T00:00:00Z", "done": true, "done_reason": "load",
+                "message": {"role": "assistant", "content": ""},
+            });
+            document(writer, 200, JSON, &body.to_string()).await;
+            return true;
+        }
         media if media.starts_with("media_") => return self::media(writer, media).await,
         "error200" => document(writer, 200, JSON, r#"{"error":{"message":"overloaded"}}"#).await,
         status if REFUSALS.iter().any(|(name, ..)| *name == status) => {
@@ -288,7 +296,8 @@ async fn media(writer: &mut Writer<'_>, behaviour: &str) -> bool {
     match behaviour {
         "media_sound" => {
             chunk(writer, "first ").await;
-            sleep(Duration::from_millis(300)).await;
+            // Long enough to look at the router meanwhile, on a slow machine too.
+            sleep(Duration::from_secs(2)).await;
             chunk(writer, "second").await;
         }
         "media_cut_sound" => {

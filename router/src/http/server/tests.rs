@@ -21,6 +21,15 @@ async fn serve_until(
     connections_max: usize,
     draining: CancellationToken,
 ) -> SocketAddr {
+    serve_with(patience, connections_max, LAST_CHANCE, draining).await
+}
+
+async fn serve_with(
+    patience: Patience,
+    connections_max: usize,
+    last_chance: Duration,
+    draining: CancellationToken,
+) -> SocketAddr {
     let router = Router::new()
         .route("/", get(|| async { "hello" }))
         .route(
@@ -50,6 +59,7 @@ async fn serve_until(
         router,
         patience,
         connections_max,
+        last_chance,
         draining,
         abandon: CancellationToken::new(),
         tasks: tasks.clone(),
@@ -261,7 +271,8 @@ async fn ambiguous_framing_is_refused() {
 #[tokio::test]
 async fn a_connection_that_was_just_accepted_may_still_ask() {
     let draining = CancellationToken::new();
-    let address = serve_until(patient(), 10, draining.clone()).await;
+    let last_chance = LAST_CHANCE * 20;
+    let address = serve_with(patient(), 10, last_chance, draining.clone()).await;
     let mut early = connect(address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     read_response(&mut early).await;
     let mut client = connect(address, b"").await;

@@ -65,7 +65,7 @@ pub struct JoinReply {
     pub now: i64,
     pub wall: i64,
     pub generation: i64,
-    /// See [`TickReply::base`].
+    /// See [`super::TickReply::base`].
     pub base: u64,
     pub learning_until: i64,
 }
