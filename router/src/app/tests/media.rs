@@ -10,7 +10,10 @@ async fn speech(replica: &Replica, fields: &str) -> Received {
 
 #[tokio::test]
 async fn a_sound_is_passed_on_while_it_is_made() {
-    let replica = Replica::start(&["media_sound"]).await;
+    let replica = Replica::start_with(&["media_sound"], |config| {
+        config.timeouts.idle = Duration::from_secs(20);
+    })
+    .await;
     let mut connection = Connection::open(replica.data).await;
     let body = r#"{"model":"m","input":"hello","voice":"alloy"}"#;
 
