@@ -2,23 +2,15 @@
 
 import json
 
-from answer import Answer, Unable
+from answer import Unable
 from clients import ollama_native
-from clients.ollama_native import FINISHES
 
 
 class Adapter(ollama_native.Adapter):
     VERSION = f"{ollama_native.Adapter.VERSION} (generate)"
 
-    def told(self, lines):
-        answer = Answer()
-        for line in lines:
-            answer.text += line.response
-            if line.done:
-                answer.finish = FINISHES[line.done_reason]
-                answer.prompt_tokens = line.prompt_eval_count or 0
-                answer.completion_tokens = line.eval_count or 0
-        return answer
+    def text_of(self, line):
+        return line.response
 
     def chat(self, model, text):
         return self.told([self.client.generate(model=model, prompt=text)])

@@ -32,10 +32,13 @@ class Adapter:
     def create(self, model, messages, **options):
         return self.client.chat(model=model, messages=messages, **options)
 
+    def text_of(self, line):
+        return line.message.content or ""
+
     def told(self, lines):
         answer = Answer()
         for line in lines:
-            answer.text += line.message.content or ""
+            answer.text += self.text_of(line)
             if line.done:
                 answer.finish = FINISHES[line.done_reason]
                 answer.prompt_tokens = line.prompt_eval_count or 0
