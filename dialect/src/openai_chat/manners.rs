@@ -5,6 +5,7 @@
 mod deepseek;
 mod gemini;
 mod groq;
+mod mistral;
 mod zhipu;
 
 use serde_json::{Map, Value};
@@ -33,6 +34,9 @@ pub(super) struct Habits {
     pub(super) wants_one_text: bool,
     /// Whether the assistant's former thoughts go back to it, as `reasoning_content`.
     pub(super) takes_thoughts: bool,
+    /// Fields that an earlier answer may have had, of another provider or its own, and that are refused in messages and
+    /// their tool calls.
+    pub(super) unknown_in_history: &'static [&'static str],
     /// Whether the signature of a tool call goes back with it.
     pub(super) takes_signatures: bool,
     /// How to ask for this much thinking; `None` if there are no words for it.
@@ -48,6 +52,7 @@ const OPENAI: Habits = Habits {
     counts_thoughts_apart: false,
     wants_one_text: false,
     takes_thoughts: false,
+    unknown_in_history: &[],
     takes_signatures: false,
     reasoning: |reasoning| Some(effort(reasoning)),
 };
@@ -81,7 +86,8 @@ impl Habits {
             Manners::GeminiOpenai => &gemini::HABITS,
             Manners::Vllm => &VLLM,
             Manners::LmStudio | Manners::LlamaCpp | Manners::OpenRouter => &SERVERS,
-            Manners::Baidu | Manners::Mistral => &OTHERS,
+            Manners::Mistral => &mistral::HABITS,
+            Manners::Baidu => &OTHERS,
         }
     }
 }

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use shared::config::Dialect;
+use shared::config::{Dialect, Manners};
 
 use crate::canon::{Proof, proof};
 use crate::{Ask, Endpoint, PathFacts};
@@ -15,7 +15,7 @@ fn check(endpoint: Endpoint, body: &str, expected: &str) {
     };
     let ask = Ask::parse(endpoint, path, Bytes::from(body.clone())).unwrap();
 
-    let sent = ask.for_same_dialect("m", &Map::new());
+    let sent = ask.for_same_dialect(Manners::Plain, "m", &Map::new());
 
     assert_eq!(sent, expected, "{} {body}", endpoint.name());
     serde_json::from_slice::<Value>(&sent).unwrap();

@@ -331,9 +331,11 @@ fn thoughts_go_back_only_to_who_takes_them() {
     let chat = said(Role::Assistant, vec![thought.clone(), call(None)]);
     let alone = said(Role::Assistant, vec![thought]);
 
-    let plain = write(&chat, Manners::Plain);
-    assert_eq!(plain["messages"][0].get("reasoning_content"), None);
-    assert_eq!(plain["messages"][0]["content"], Value::Null);
+    for manners in [Manners::Plain, Manners::Groq, Manners::Mistral] {
+        let message = &write(&chat, manners)["messages"][0];
+        assert_eq!(message.get("reasoning_content"), None, "{manners:?}");
+        assert_eq!(message["content"], Value::Null, "{manners:?}");
+    }
     let deepseek = write(&chat, Manners::DeepSeek);
     assert_eq!(deepseek["messages"][0]["reasoning_content"], "hm");
     assert_eq!(write(&alone, Manners::Plain)["messages"], json!([]));
