@@ -1,13 +1,14 @@
 //! Fits the conversation so far to a provider that takes less of it than OpenAI, where a client's bytes go through.
 //!
 //! A client sends back what it was answered with, and after a fail-over that was another's answer: thoughts under names
-//! that this provider refuses. What is translated never has them. Where nothing is to fit, a few searches decide so,
+//! that this provider refuses, and calls whose ids it does not take. What is translated never has them. Where nothing is to fit, a few searches decide so,
 //! and the body stays as it is.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use memchr::memmem;
+use serde_json::Value;
 use shared::config::Manners;
 
 use super::manners::Habits;
@@ -24,7 +25,8 @@ pub(crate) fn fit(body: Bytes, manners: Manners) -> Bytes {
     let has = |text: &str| memmem::find(&body, text.as_bytes()).is_some();
     let has_unknown = habits.unknown_in_history.iter().any(|name| has(name));
     let has_others = !habits.takes_thoughts && has(THOUGHTS) && has(proof::MARK);
-    if !has_unknown && !has_others {
+    let has_ids = habits.wants_nine_letter_ids && has("tool_call");
+    if !has_unknown && !has_others && !has_ids {
         return body;
     }
     let Ok(Object { members, .. }) = scan::scan_object(&body, |_| false) else {
@@ -73,13 +75,28 @@ impl<'a> Fitting<'a> {
         for member in &members {
             let name = member.name(raw);
             let goes = self.is_unknown(name) || (are_others && name == THOUGHTS.as_bytes());
-            if !goes && name == b"tool_calls" {
-                self.list(&scan::within(span, &member.value));
+            let value = scan::within(span, &member.value);
+            match name {
+                _ if goes => {}
+                b"tool_calls" => self.list(&value),
+                b"id" | b"tool_call_id" if self.habits.wants_nine_letter_ids => self.call_id(value),
+                _ => {}
             }
             spans.push(scan::within(span, &(member.start..member.value.end)));
             stays.push(!goes);
         }
         self.splice.cut(&spans, &stays);
+    }
+
+    fn call_id(&mut self, span: Range<usize>) {
+        let Ok(written) = serde_json::from_slice::<String>(self.raw(&span)) else {
+            return;
+        };
+        let (id, _) = proof::unpack(&written);
+        let taken = self.habits.call_id(id);
+        if taken != written {
+            self.splice.replace(span, Value::from(taken).to_string());
+        }
     }
 
     fn is_unknown(&self, name: &[u8]) -> bool {

@@ -8,10 +8,12 @@ mod groq;
 mod mistral;
 mod zhipu;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use shared::config::Manners;
 
-use crate::canon::{Effort, Field, Reasoning};
+use crate::canon::{Effort, Field, Reasoning, call_id};
 
 /// Top-level fields of a request.
 pub(super) type Fields = Map<String, Value>;
@@ -37,6 +39,8 @@ pub(super) struct Habits {
     /// Fields that an earlier answer may have had, of another provider or its own, and that are refused in messages and
     /// their tool calls.
     pub(super) unknown_in_history: &'static [&'static str],
+    /// Whether ids of tool calls have to be nine letters and digits.
+    pub(super) wants_nine_letter_ids: bool,
     /// Whether the signature of a tool call goes back with it.
     pub(super) takes_signatures: bool,
     /// How to ask for this much thinking; `None` if there are no words for it.
@@ -53,6 +57,7 @@ const OPENAI: Habits = Habits {
     wants_one_text: false,
     takes_thoughts: false,
     unknown_in_history: &[],
+    wants_nine_letter_ids: false,
     takes_signatures: false,
     reasoning: |reasoning| Some(effort(reasoning)),
 };
@@ -88,6 +93,14 @@ impl Habits {
             Manners::LmStudio | Manners::LlamaCpp | Manners::OpenRouter => &SERVERS,
             Manners::Mistral => &mistral::HABITS,
             Manners::Baidu => &OTHERS,
+        }
+    }
+
+    /// The id of a tool call, whoever made it, as it is taken.
+    pub(super) fn call_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        match self.wants_nine_letter_ids {
+            true => call_id::nine(id),
+            false => Cow::Borrowed(id),
         }
     }
 }

@@ -1,5 +1,3 @@
-use serde_json::Value;
-
 use super::*;
 
 const BODY: &str = r#"{ "model":"m", "messages":[{"role":"user","content":"reasoning_content"}, <said>], "x":1.0 }"#;
@@ -45,6 +43,23 @@ fn groqs_own_thoughts_go_back_to_it_alone() {
         thought,
         r#"{"role":"assistant","content":"Hi"}"#,
     );
+}
+
+#[test]
+fn mistral_takes_the_ids_of_calls_that_others_made() {
+    let said = |id: &str| {
+        format!(
+            r#"{{"role":"assistant","content":null,"tool_calls":[{{ "id" : "{id}","type":"function","function":{{"name":"f","arguments":"{{\"id\":\"call_0\"}}"}}}}]}},{{"role":"tool","tool_call_id":"{id}","content":"call_0"}}"#
+        )
+    };
+    let [own, others] = ["abcDEF123", "call_0"].map(said);
+    let packed = said("call_0_sluiced_gemini_generate_AQ");
+    let fitted = said(&Habits::of(Manners::Mistral).call_id("call_0"));
+
+    check(Manners::Mistral, &own, &own);
+    check(Manners::Mistral, &others, &fitted);
+    check(Manners::Mistral, &packed, &fitted);
+    check(Manners::Plain, &others, &others);
 }
 
 #[test]

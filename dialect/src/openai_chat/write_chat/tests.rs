@@ -342,6 +342,35 @@ fn thoughts_go_back_only_to_who_takes_them() {
 }
 
 #[test]
+fn mistral_finds_a_call_of_another_by_nine_letters_everywhere() {
+    let result = Part::ToolResult(ToolResult {
+        call_id: "call_1".to_owned(),
+        name: None,
+        parts: vec![Part::Image {
+            source: Source::Url("https://x/a.png".to_owned()),
+            detail: None,
+            origin: Origin::default(),
+        }],
+        is_error: false,
+    });
+    let chat = Chat {
+        messages: vec![
+            Message::new(Role::Assistant, vec![call(None)]),
+            Message::new(Role::Tool, vec![result]),
+        ],
+        ..Chat::default()
+    };
+
+    let messages = write(&chat, Manners::Mistral)["messages"].take();
+
+    let id = messages[0]["tool_calls"][0]["id"].as_str().unwrap();
+    assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    assert_eq!(messages[1]["tool_call_id"], id);
+    let line = messages[2]["content"][0]["text"].as_str().unwrap();
+    assert_eq!(line, format!("From the result of the tool call `{id}`:"));
+}
+
+#[test]
 fn google_gets_its_signatures_back() {
     let chat = said(Role::Assistant, vec![call(Some("c2ln"))]);
 
