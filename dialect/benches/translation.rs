@@ -183,7 +183,7 @@ fn passed_request(client: Endpoint) -> Figure {
         let ask = Ask::parse(client, path, request.clone()).map_err(|refusal| refusal.message)?;
         ask.check().map_err(|refusal| refusal.message)?;
         black_box(ask.needs());
-        Ok(ask.for_same_dialect("upstream-model", &overrides))
+        Ok(ask.for_same_dialect(Manners::Plain, "upstream-model", &overrides))
     };
 
     pass()?;

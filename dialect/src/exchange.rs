@@ -70,7 +70,7 @@ impl Exchange {
         let is_faithful = goes_through(client, target.dialect, target.manners);
         let mut embedding = None;
         let body = if is_faithful {
-            ask.for_same_dialect(target.model, target.overrides)
+            ask.for_same_dialect(target.manners, target.model, target.overrides)
         } else {
             let losses = Losses::new(client.dialect(), target.dialect, target.drop_unsupported)
                 .of_request(ask.body().clone());

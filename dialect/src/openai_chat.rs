@@ -3,6 +3,7 @@
 mod chunk;
 mod embedding;
 mod error;
+mod history;
 mod manners;
 mod read_chat;
 mod read_reply;
@@ -25,6 +26,7 @@ pub(crate) use embedding::{
     write_ask as write_embedding_ask, write_reply as write_embedding_reply,
 };
 pub(crate) use error::error_body;
+pub(crate) use history::fit as fit_history;
 pub(crate) use read_chat::{read_chat, set_field};
 pub(crate) use read_reply::read_reply;
 pub(crate) use read_stream::Reader;

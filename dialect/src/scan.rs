@@ -120,6 +120,11 @@ pub(crate) fn elements(raw: &[u8]) -> Vec<Range<usize>> {
     elements
 }
 
+/// Where in a document `inner` is, which is a span of what stands at `outer`.
+pub(crate) fn within(outer: &Range<usize>, inner: &Range<usize>) -> Range<usize> {
+    outer.start + inner.start..outer.start + inner.end
+}
+
 /// The string written as `raw` (without its quotes), its escapes resolved; `None` if it has half a surrogate pair.
 pub(crate) fn unescape(raw: &[u8]) -> Option<String> {
     let mut quoted = Vec::with_capacity(raw.len() + 2);

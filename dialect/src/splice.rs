@@ -20,6 +20,26 @@ impl Splice {
         self.edits.push((at..at, text));
     }
 
+    /// Cuts what does not stay out of a list of members or elements, each with one comma.
+    pub(crate) fn cut(&mut self, spans: &[Range<usize>], stays: &[bool]) {
+        let mut last_end = None;
+        let mut nexts = spans.iter().skip(1);
+        for (span, stays) in spans.iter().zip(stays) {
+            let next = nexts.next();
+            match (stays, last_end) {
+                (true, _) => last_end = Some(span.end),
+                (false, Some(end)) => {
+                    self.replace(end..span.end, String::new());
+                    last_end = Some(span.end);
+                }
+                (false, None) => {
+                    let end = next.map_or(span.end, |next| next.start);
+                    self.replace(span.start..end, String::new());
+                }
+            }
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.edits.len()
     }

@@ -7,7 +7,10 @@
 //! - thoughts of others go, and those that nobody proved: Anthropic and OpenAI take none such;
 //! - the upstream's own get their proof back as it was;
 //! - ids of tool calls are again as the upstream gave them, in calls and results alike;
-//! - what signs another's call, or another's words, goes alone.
+//! - what signs another's call, or another's words, goes alone;
+//! - a budget of thoughts goes where Anthropic refuses one: see [`refused_budget`].
+
+mod refused_budget;
 
 use std::ops::Range;
 
@@ -49,7 +52,11 @@ pub(super) fn keep_own(body: Bytes, dialect: Dialect, grammar: &Grammar) -> Byte
             editor.list(span, Editor::turn);
         }
     }
-    editor.splice.apply(&body)
+    let body = editor.splice.apply(&body);
+    match dialect {
+        Dialect::AnthropicMessages => refused_budget::leave_out(body),
+        _ => body,
+    }
 }
 
 struct Editor<'a> {
@@ -160,7 +167,7 @@ impl Editor<'_> {
         let mut spans = Vec::with_capacity(members.len());
         let mut stays = Vec::with_capacity(members.len());
         for member in &members {
-            let value = within(&span, &member.value);
+            let value = scan::within(&span, &member.value);
             let name = str::from_utf8(member.name(raw)).unwrap_or_default();
             let fate = match self.is_marked(&value) {
                 true => edit(self, name, value),
@@ -170,10 +177,10 @@ impl Editor<'_> {
                 self.splice.truncate(n_edits);
                 return Fate::Goes;
             }
-            spans.push(within(&span, &(member.start..member.value.end)));
+            spans.push(scan::within(&span, &(member.start..member.value.end)));
             stays.push(fate == Fate::Stays);
         }
-        self.cut(&spans, &stays);
+        self.splice.cut(&spans, &stays);
         Fate::Stays
     }
 
@@ -183,7 +190,9 @@ impl Editor<'_> {
         let raw = self.body.get(span.clone()).unwrap_or_default();
         let n_edits = self.splice.len();
         let elements = scan::elements(raw).into_iter();
-        let spans: Vec<_> = elements.map(|element| within(&span, &element)).collect();
+        let spans: Vec<_> = elements
+            .map(|element| scan::within(&span, &element))
+            .collect();
         let mut stays = Vec::with_capacity(spans.len());
         for element in &spans {
             let is_marked = self.is_marked(element);
@@ -193,28 +202,8 @@ impl Editor<'_> {
             self.splice.truncate(n_edits);
             return Fate::Goes;
         }
-        self.cut(&spans, &stays);
+        self.splice.cut(&spans, &stays);
         Fate::Stays
-    }
-
-    /// Cuts what does not stay out of a list, each with one comma.
-    fn cut(&mut self, spans: &[Range<usize>], stays: &[bool]) {
-        let mut last_end = None;
-        let mut nexts = spans.iter().skip(1);
-        for (span, stays) in spans.iter().zip(stays) {
-            let next = nexts.next();
-            match (stays, last_end) {
-                (true, _) => last_end = Some(span.end),
-                (false, Some(end)) => {
-                    self.splice.replace(end..span.end, String::new());
-                    last_end = Some(span.end);
-                }
-                (false, None) => {
-                    let end = next.map_or(span.end, |next| next.start);
-                    self.splice.replace(span.start..end, String::new());
-                }
-            }
-        }
     }
 
     fn is_marked(&self, span: &Range<usize>) -> bool {
@@ -230,11 +219,6 @@ impl Editor<'_> {
         let json = serde_json::Value::from(text).to_string();
         self.splice.replace(span, json);
     }
-}
-
-/// Where in the body `inner` is, which is a span of what stands at `outer`.
-fn within(outer: &Range<usize>, inner: &Range<usize>) -> Range<usize> {
-    outer.start + inner.start..outer.start + inner.end
 }
 
 #[cfg(test)]

@@ -2,21 +2,27 @@
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use shared::config::Dialect;
+use shared::config::{Dialect, Manners};
 
 use super::changes::Changes;
 use super::{Ask, own_proofs};
 use crate::canon::{self, Field};
 use crate::splice::Splice;
-use crate::{Endpoint, Operation};
+use crate::{Endpoint, Operation, openai_chat};
 
 impl Ask {
-    /// The body for an upstream of the same dialect: the client's bytes, with another model name, the overrides in
-    /// place, a stream's usage asked for, and without what other providers proved to have thought.
+    /// The body for an upstream of the same dialect, with `manners`: the client's bytes, with another model name, the overrides in
+    /// place, a stream's usage asked for, without what other providers proved to have thought, and with no more of the
+    /// history than the upstream takes.
     ///
     /// Overrides are told in this dialect's words (see [`canon::worded`]); one that is no field of chats in general is
     /// set as it is named.
-    pub fn for_same_dialect(&self, upstream_model: &str, overrides: &Map<String, Value>) -> Bytes {
+    pub fn for_same_dialect(
+        &self,
+        manners: Manners,
+        upstream_model: &str,
+        overrides: &Map<String, Value>,
+    ) -> Bytes {
         let mut changes = Changes::default();
         let dialect = self.endpoint.dialect();
         let has_own_words =
@@ -56,7 +62,10 @@ impl Ask {
         let mut splice = Splice::default();
         changes.apply(self.grammar, &self.object, &self.body, 0, &mut splice);
         self.set_resource_models(&mut splice, upstream_model);
-        let body = splice.apply(&self.body);
+        let mut body = splice.apply(&self.body);
+        if self.endpoint == Endpoint::ChatCompletions {
+            body = openai_chat::fit_history(body, manners);
+        }
         own_proofs::keep_own(body, self.endpoint.dialect(), self.grammar)
     }
 

@@ -33,6 +33,22 @@ pub(crate) fn short(id: &str, bytes_max: usize) -> Cow<'_, str> {
     Cow::Owned(kept.chain(hash.chars()).collect())
 }
 
+/// `id` if it is nine letters and digits, else nine that stand for it.
+pub(crate) fn nine(id: &str) -> Cow<'_, str> {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const N_LETTERS: usize = 9;
+    if id.len() == N_LETTERS && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Cow::Borrowed(id);
+    }
+    let mut rest = fnv(id.as_bytes());
+    let letters = (0..N_LETTERS).map(|_| {
+        let digit = usize::try_from(rest % 62).unwrap_or_default();
+        rest /= 62;
+        LETTERS.get(digit).copied().map_or('0', char::from)
+    });
+    Cow::Owned(letters.collect())
+}
+
 /// FNV-1a of 64 bits: prompts are cached by their bytes, so it has to be the same everywhere and forever.
 fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -42,6 +58,8 @@ fn fnv(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -50,6 +68,30 @@ mod tests {
 
         assert_eq!(short(&id, 64), id);
         assert_eq!(plain("call.1:2"), "call_2e1_3a2");
+    }
+
+    #[test]
+    fn any_id_becomes_nine_letters_and_digits_of_its_own() {
+        assert_eq!(nine("abcDEF123"), "abcDEF123");
+
+        let ids = [
+            "call_0",
+            "call_1",
+            "call_10",
+            "toolu_01",
+            "",
+            "abc-EF123",
+            "abcDEF12é",
+        ];
+        let written: HashSet<_> = ids.into_iter().map(nine).collect();
+
+        assert_eq!(written.len(), ids.len());
+        for id in written {
+            let is_taken = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            assert!(is_taken, "{id}");
+        }
+        // Prompts are cached by their bytes.
+        assert_eq!(nine("call_0"), "ckTj2MTct");
     }
 
     #[test]

@@ -5,12 +5,15 @@
 mod deepseek;
 mod gemini;
 mod groq;
+mod mistral;
 mod zhipu;
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 use shared::config::Manners;
 
-use crate::canon::{Effort, Field, Reasoning};
+use crate::canon::{Effort, Field, Reasoning, call_id};
 
 /// Top-level fields of a request.
 pub(super) type Fields = Map<String, Value>;
@@ -33,6 +36,11 @@ pub(super) struct Habits {
     pub(super) wants_one_text: bool,
     /// Whether the assistant's former thoughts go back to it, as `reasoning_content`.
     pub(super) takes_thoughts: bool,
+    /// Fields that an earlier answer may have had, of another provider or its own, and that are refused in messages and
+    /// their tool calls.
+    pub(super) unknown_in_history: &'static [&'static str],
+    /// Whether ids of tool calls have to be nine letters and digits.
+    pub(super) wants_nine_letter_ids: bool,
     /// Whether the signature of a tool call goes back with it.
     pub(super) takes_signatures: bool,
     /// How to ask for this much thinking; `None` if there are no words for it.
@@ -48,6 +56,8 @@ const OPENAI: Habits = Habits {
     counts_thoughts_apart: false,
     wants_one_text: false,
     takes_thoughts: false,
+    unknown_in_history: &[],
+    wants_nine_letter_ids: false,
     takes_signatures: false,
     reasoning: |reasoning| Some(effort(reasoning)),
 };
@@ -81,7 +91,16 @@ impl Habits {
             Manners::GeminiOpenai => &gemini::HABITS,
             Manners::Vllm => &VLLM,
             Manners::LmStudio | Manners::LlamaCpp | Manners::OpenRouter => &SERVERS,
-            Manners::Baidu | Manners::Mistral => &OTHERS,
+            Manners::Mistral => &mistral::HABITS,
+            Manners::Baidu => &OTHERS,
+        }
+    }
+
+    /// The id of a tool call, whoever made it, as it is taken.
+    pub(super) fn call_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        match self.wants_nine_letter_ids {
+            true => call_id::nine(id),
+            false => Cow::Borrowed(id),
         }
     }
 }

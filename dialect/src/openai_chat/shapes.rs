@@ -19,7 +19,7 @@ pub(super) fn append(out: &mut Vec<u8>, value: &impl Serialize) {
 pub(super) struct CallShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) index: Option<u32>,
-    pub(super) id: &'a str,
+    pub(super) id: Cow<'a, str>,
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
     pub(super) function: FunctionShape<'a>,
@@ -46,7 +46,7 @@ struct GoogleShape<'a> {
 
 impl<'a> CallShape<'a> {
     pub(super) fn new(
-        id: &'a str,
+        id: Cow<'a, str>,
         name: &'a str,
         arguments: &'a str,
         signature: Option<Cow<'a, str>>,

@@ -1,5 +1,7 @@
 //! The canonical form → a whole answer for a client.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -92,7 +94,7 @@ fn choice((index, choice): (usize, &Choice)) -> ChoiceShape<'_> {
                 message.thinking_blocks.push(BlockShape::of(redacted));
             }
             Part::ToolCall(call) => message.tool_calls.push(CallShape::new(
-                &call.id,
+                Cow::Borrowed(&call.id),
                 &call.name,
                 &call.arguments,
                 call.signature.as_ref().map(told),

@@ -3,6 +3,8 @@
 //! Obeys what OpenAI's SDKs break on: the role comes once, so do a call's id and name; keys are left out rather than
 //! null; usage comes last, and only to those who asked for it.
 
+use std::borrow::Cow;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -200,7 +202,7 @@ impl StreamWriter for Writer {
                 self.n_calls += 1;
                 let beginning = CallShape {
                     index: Some(call),
-                    ..CallShape::new(&id, &name, "", signature.as_ref().map(told))
+                    ..CallShape::new(Cow::Borrowed(&id), &name, "", signature.as_ref().map(told))
                 };
                 self.call(choice, CallPiece::Beginning(beginning), out);
             }

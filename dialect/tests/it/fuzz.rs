@@ -261,7 +261,7 @@ fn no_request_makes_a_parser_panic() {
             let _refused = ask.check();
             ask.needs().missing_in(&[Capability::Text]);
             ask.estimate(&counter, &overrides);
-            let same = ask.for_same_dialect("upstream", &overrides);
+            let same = ask.for_same_dialect(Manners::Plain, "upstream", &overrides);
             assert_json(&same, endpoint.name());
             for dialect in Dialect::ALL {
                 let target = Target {

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use shared::config::Dialect;
+use shared::config::{Dialect, Manners};
 
 use crate::canon::{Proof, proof};
 use crate::{Ask, Endpoint, PathFacts};
@@ -15,7 +15,7 @@ fn check(endpoint: Endpoint, body: &str, expected: &str) {
     };
     let ask = Ask::parse(endpoint, path, Bytes::from(body.clone())).unwrap();
 
-    let sent = ask.for_same_dialect("m", &Map::new());
+    let sent = ask.for_same_dialect(Manners::Plain, "m", &Map::new());
 
     assert_eq!(sent, expected, "{} {body}", endpoint.name());
     serde_json::from_slice::<Value>(&sent).unwrap();
@@ -78,6 +78,58 @@ fn anthropic_sees_no_thoughts_of_others() {
     check_anthropic(
         &said(&[&thinking("<anthropic_messages>"), text]),
         &said(&[&thinking("AQ=="), text]),
+    );
+}
+
+#[test]
+fn a_budget_of_thoughts_goes_where_calls_have_lost_their_thoughts() {
+    let body = |before: &str, blocks: &[&str], after: &str| {
+        let blocks = blocks.join(",");
+        format!(
+            r#"{{"model":"m",{before}"messages":[{{"role":"user","content":"Hi"}},{{"role":"assistant","content":[{blocks}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"a"}}]}}]{after}}}"#
+        )
+    };
+    let foreign = r#"{"type":"thinking","thinking":"Hm","signature":"<gemini_generate>"}"#;
+    let own = r#"{"type":"thinking","thinking":"Hm","signature":"EqQB"}"#;
+    let text = r#"{"type":"text","text":"Look:"}"#;
+    let call = r#"{"type":"tool_use","id":"a","name":"f","input":{}}"#;
+    let budget = r#""thinking":{"type":"enabled","budget_tokens":2000}"#;
+    let [before, after] = [format!("{budget},"), format!(",{budget}")];
+    let check = |body: String, expected: String| check(Endpoint::Messages, &body, &expected);
+
+    let lost = body("", &[call], "");
+    check(body(&before, &[foreign, call], ""), lost.clone());
+    check(body("", &[foreign, call], &after), lost);
+    check(
+        body(&before, &[foreign, text, call], ""),
+        body("", &[text, call], ""),
+    );
+    check(
+        body(&before, &[own, foreign, call], ""),
+        body(&before, &[own, call], ""),
+    );
+    check(
+        body(&before, &[foreign, text], ""),
+        body(&before, &[text], ""),
+    );
+    for thinking in [r#"{"type":"adaptive"}"#, r#"{"type":"disabled"}"#] {
+        let after = format!(r#","thinking":{thinking}"#);
+        check(
+            body("", &[foreign, call], &after),
+            body("", &[call], &after),
+        );
+    }
+    let clear = r#"{"type":"clear_thinking_20251015","keep":"all"}"#;
+    let other = r#"{"type":"clear_tool_uses_20250919"}"#;
+    let edits =
+        |edits: &[&str]| format!(r#","context_management":{{"edits":[{}]}}"#, edits.join(","));
+    check(
+        body(&before, &[foreign, call], &edits(&[clear, other])),
+        body("", &[call], &edits(&[other])),
+    );
+    check(
+        body(&before, &[foreign, call], &edits(&[clear])),
+        body("", &[call], ""),
     );
 }
 

@@ -1,5 +1,6 @@
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use shared::config::Manners;
 
 use crate::{Ask, Endpoint, PathFacts};
 
@@ -14,7 +15,7 @@ fn check(endpoint: Endpoint, body: &str, forced: Value, expected: &str) {
         panic!("an object")
     };
 
-    let sent = ask.for_same_dialect("up", &forced);
+    let sent = ask.for_same_dialect(Manners::Plain, "up", &forced);
 
     assert_eq!(sent, expected, "{} {forced:?}", endpoint.name());
     serde_json::from_slice::<Value>(&sent).unwrap();
@@ -254,5 +255,18 @@ fn an_override_that_the_dialect_has_no_words_for_is_left_to_the_provider() {
         r#"{"model":"m"}"#,
         json!({"frequency_penalty": 1, "inference_geo": "eu"}),
         r#"{"frequency_penalty":1,"inference_geo":"eu","model":"up"}"#,
+    );
+}
+
+#[test]
+fn bytes_that_go_through_have_the_history_that_the_provider_takes() {
+    let body = r#"{"model":"up","messages":[{"role":"assistant","content":"Hi","reasoning_content":"Hm"}]}"#;
+    let ask = Ask::parse(Endpoint::ChatCompletions, PathFacts::default(), body.into()).unwrap();
+    let sent = |manners| ask.for_same_dialect(manners, "up", &Map::new());
+
+    assert_eq!(sent(Manners::Plain), body);
+    assert_eq!(
+        sent(Manners::Groq),
+        r#"{"model":"up","messages":[{"role":"assistant","content":"Hi"}]}"#
     );
 }

@@ -1,4 +1,4 @@
-//! Groq answers 400 to what it does not support, and thinks in four steps.
+//! Groq answers 400 to what it does not support, and thinks in four steps. Its own name for thoughts is `reasoning`.
 
 use super::{Fields, Habits, OTHERS, effort, within};
 use crate::canon::{Effort, Field, Reasoning};
@@ -12,6 +12,12 @@ pub(super) const HABITS: Habits = Habits {
         Field::N,
     ],
     knows_names: false,
+    unknown_in_history: &[
+        "reasoning_content",
+        "reasoning_details",
+        "thinking_blocks",
+        "extra_content",
+    ],
     reasoning: |asked| Some(reasoning(asked)),
     ..OTHERS
 };

@@ -18,7 +18,7 @@ pub(super) struct MessageShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_call_id: Option<&'a str>,
+    tool_call_id: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<String>,
     content: Content<'a>,
@@ -187,7 +187,7 @@ impl Writing<'_> {
                 Part::ToolCall(call) => {
                     let is_first = shape.tool_calls.is_empty();
                     shape.tool_calls.push(CallShape::new(
-                        &call.id,
+                        self.habits.call_id(&call.id),
                         &call.name,
                         // Servers parse it.
                         if call.arguments.is_empty() {
@@ -230,6 +230,7 @@ impl Writing<'_> {
         result: &'a ToolResult,
         shown: &mut Vec<PartShape<'a>>,
     ) -> Result<MessageShape<'a>, Unsupported> {
+        let call_id = self.habits.call_id(&result.call_id);
         let mut texts = Vec::new();
         let mut media = Vec::new();
         for part in &result.parts {
@@ -242,13 +243,12 @@ impl Writing<'_> {
             }
         }
         if !media.is_empty() {
-            let call_id = &result.call_id;
             let text = Cow::Owned(format!("From the result of the tool call `{call_id}`:"));
             shown.push(PartShape::Text { text });
             shown.append(&mut media);
         }
         Ok(MessageShape {
-            tool_call_id: Some(&result.call_id),
+            tool_call_id: Some(call_id),
             content: self.texts(&texts),
             ..MessageShape::new("tool")
         })

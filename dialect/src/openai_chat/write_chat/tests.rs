@@ -331,12 +331,43 @@ fn thoughts_go_back_only_to_who_takes_them() {
     let chat = said(Role::Assistant, vec![thought.clone(), call(None)]);
     let alone = said(Role::Assistant, vec![thought]);
 
-    let plain = write(&chat, Manners::Plain);
-    assert_eq!(plain["messages"][0].get("reasoning_content"), None);
-    assert_eq!(plain["messages"][0]["content"], Value::Null);
+    for manners in [Manners::Plain, Manners::Groq, Manners::Mistral] {
+        let message = &write(&chat, manners)["messages"][0];
+        assert_eq!(message.get("reasoning_content"), None, "{manners:?}");
+        assert_eq!(message["content"], Value::Null, "{manners:?}");
+    }
     let deepseek = write(&chat, Manners::DeepSeek);
     assert_eq!(deepseek["messages"][0]["reasoning_content"], "hm");
     assert_eq!(write(&alone, Manners::Plain)["messages"], json!([]));
+}
+
+#[test]
+fn mistral_finds_a_call_of_another_by_nine_letters_everywhere() {
+    let result = Part::ToolResult(ToolResult {
+        call_id: "call_1".to_owned(),
+        name: None,
+        parts: vec![Part::Image {
+            source: Source::Url("https://x/a.png".to_owned()),
+            detail: None,
+            origin: Origin::default(),
+        }],
+        is_error: false,
+    });
+    let chat = Chat {
+        messages: vec![
+            Message::new(Role::Assistant, vec![call(None)]),
+            Message::new(Role::Tool, vec![result]),
+        ],
+        ..Chat::default()
+    };
+
+    let messages = write(&chat, Manners::Mistral)["messages"].take();
+
+    let id = messages[0]["tool_calls"][0]["id"].as_str().unwrap();
+    assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    assert_eq!(messages[1]["tool_call_id"], id);
+    let line = messages[2]["content"][0]["text"].as_str().unwrap();
+    assert_eq!(line, format!("From the result of the tool call `{id}`:"));
 }
 
 #[test]
