@@ -16,6 +16,7 @@ pub(crate) mod proof;
 mod reply;
 mod sent;
 mod strict;
+mod strict_room;
 
 pub use chat::{
     Chat, Effort, Format, LogprobsAsked, Message, Part, Reasoning, Role, Schema, Source, Tool,
@@ -25,9 +26,10 @@ pub use embedding::{EmbeddingAsk, EmbeddingReply, Input};
 pub use event::{Event, StreamReader, StreamWriter};
 pub use field::Field;
 pub use loss::{Losses, Unsupported};
-pub(crate) use narrow::narrow;
+use narrow::narrow;
 pub use origin::Origin;
 pub(crate) use overrides::{override_fields, set_top_level, worded};
 pub use proof::Proof;
 pub use reply::{AnswerFacts, Choice, Finish, Reply, StreamVariant};
 pub(crate) use strict::{is_of_object, is_strict};
+pub(crate) use strict_room::StrictRoom;

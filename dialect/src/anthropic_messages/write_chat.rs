@@ -12,7 +12,7 @@ use serde_json::Value;
 use self::thinking::Thinking;
 use self::turns::Conversation;
 use crate::canon::{
-    Chat, Effort, Field, Format, Losses, Schema, Tool, ToolChoice, Unsupported, narrow,
+    Chat, Effort, Field, Format, Losses, Schema, StrictRoom, Tool, ToolChoice, Unsupported,
 };
 use crate::{BadRequest, Target};
 
@@ -36,7 +36,8 @@ pub(crate) fn write_chat(
     let conversation = Conversation::of(&chat.messages, losses)?;
     let thinking = Thinking::of(chat, conversation.has_unthought_calls());
     let has_thoughts = thinking.is_some_and(Thinking::is_on);
-    let format = FormatBody::of(chat, losses)?;
+    let mut room = StrictRoom::of_request();
+    let format = FormatBody::of(chat, &mut room, losses)?;
     let Conversation { mut system, turns } = conversation;
     if let (None, Some(asked)) = (&format, &chat.format) {
         let system = system.get_or_insert_default();
@@ -50,7 +51,10 @@ pub(crate) fn write_chat(
         max_tokens: max_tokens(chat, thinking),
         system,
         messages: turns,
-        tools: chat.allowed_tools().map(ToolBody::of).collect(),
+        tools: chat
+            .allowed_tools()
+            .map(|tool| ToolBody::of(tool, &mut room))
+            .collect(),
         tool_choice: tool_choice(chat)?,
         output_config: OutputConfig::of(chat, format),
         temperature: temperature(chat, has_thoughts, losses)?,
@@ -139,28 +143,28 @@ struct Metadata<'a> {
 
 impl<'a> ToolBody<'a> {
     /// The API refuses a strict tool whose schema models cannot be held to; the schema is told all the same.
-    fn of(tool: &'a Tool) -> Self {
-        let schema = tool.object_schema();
-        let strict = match tool.strict {
-            Some(true) => narrow(&schema),
-            _ => None,
-        };
+    fn of(tool: &'a Tool, room: &mut StrictRoom) -> Self {
+        let (input_schema, strict) = room.tool(tool);
         Self {
             name: &tool.name,
             description: tool.description.as_deref(),
-            strict: strict.is_some(),
-            input_schema: strict.map_or(schema, Cow::Owned),
+            input_schema,
+            strict,
         }
     }
 }
 
 impl FormatBody {
     /// `None` if the answer has no form, or one that can only be asked for in words.
-    fn of(chat: &Chat, losses: &Losses) -> Result<Option<Self>, Unsupported> {
+    fn of(
+        chat: &Chat,
+        room: &mut StrictRoom,
+        losses: &Losses,
+    ) -> Result<Option<Self>, Unsupported> {
         let Some(Format::Schema(schema)) = &chat.format else {
             return Ok(None);
         };
-        let Some(narrow) = narrow(&described(schema)) else {
+        let Some(narrow) = room.format(&described(schema)) else {
             if schema.strict == Some(true) {
                 losses.lose(Field::Format)?;
             }

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use self::tools::ToolConfig;
 use self::turns::{Block, Turn, Turns};
-use crate::canon::{Chat, Effort, Field, Format, Losses, Reasoning, Schema, Unsupported, narrow};
+use crate::canon::{
+    Chat, Effort, Field, Format, Losses, Reasoning, Schema, StrictRoom, Unsupported,
+};
 use crate::{BadRequest, Target};
 
 #[derive(Serialize)]
@@ -80,13 +82,14 @@ pub(crate) fn write_chat(
     losses.lose_others(&chat.others)?;
     lose_settings(chat, losses)?;
     let turns = Turns::of(chat, losses)?;
-    let text_format = text_format(chat, losses)?;
+    let mut room = StrictRoom::of_request();
+    let text_format = text_format(chat, &mut room, losses)?;
     let in_words = match (&text_format, &chat.format) {
         (None, Some(asked)) => Some(Block::Text(asked.in_words())),
         _ => None,
     };
     let body = Body {
-        tool_config: ToolConfig::of(chat, turns.have_tools(), losses)?,
+        tool_config: ToolConfig::of(chat, turns.have_tools(), &mut room, losses)?,
         inference_config: InferenceConfig::of(chat, losses)?,
         output_config: OutputConfig {
             text_format,
@@ -151,7 +154,11 @@ impl OutputConfig<'_> {
 }
 
 /// Bedrock has schemas, which it always keeps to, but no "any JSON": `None` for what can only be asked for in words.
-fn text_format<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<TextFormat<'a>>, Unsupported> {
+fn text_format<'a>(
+    chat: &'a Chat,
+    room: &mut StrictRoom,
+    losses: &Losses,
+) -> Result<Option<TextFormat<'a>>, Unsupported> {
     let Some(Format::Schema(schema)) = &chat.format else {
         return Ok(None);
     };
@@ -161,7 +168,7 @@ fn text_format<'a>(chat: &'a Chat, losses: &Losses) -> Result<Option<TextFormat<
         schema,
         strict,
     } = schema;
-    let Some(schema) = narrow(schema) else {
+    let Some(schema) = room.format(schema) else {
         if *strict == Some(true) {
             losses.lose(Field::Format)?;
         }

@@ -4,9 +4,13 @@
 //! Every object is closed, so that whatever fits the narrow schema fits the given one, too. A rule that no one is held to
 //! is told in the description instead, as Anthropic's own SDK does it.
 
-use std::collections::BTreeMap;
+mod references;
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
+
+use self::references::{has_references, references_end};
 
 /// Formats of strings that are kept to.
 const FORMATS: [&str; 10] = [
@@ -22,99 +26,261 @@ const FORMATS: [&str; 10] = [
     "uuid",
 ];
 
-/// `schema`, narrowed; `None` for what cannot be: a schema that contains itself or refers elsewhere, and an object of any
-/// keys, of which nothing but the empty one would be left.
+/// `schema`, narrowed; `None` for what cannot be: a schema that contains itself or refers elsewhere, an object of any
+/// keys, of which nothing but the empty one would be left, and what would grow out of all proportion.
 pub(crate) fn narrow(schema: &Value) -> Option<Value> {
-    match references_end(schema) {
-        true => narrowed(schema),
-        false => None,
+    if !references_end(schema) {
+        return None;
     }
+    let mut narrowing = Narrowing {
+        room: size(schema).saturating_mul(GROWTH_MAX).saturating_add(256),
+    };
+    narrowing.schema(schema)
 }
 
-fn narrowed(schema: &Value) -> Option<Value> {
-    let Value::Object(fields) = schema else {
-        return Some(schema.clone());
-    };
-    if let Some(Value::Array(types)) = fields.get("type") {
-        return narrowed(&Value::Object(union_of(fields, types)));
+/// Schemas of several types repeat what they contain, those within them again: without a bound, a short schema becomes
+/// one that no memory holds.
+const GROWTH_MAX: usize = 8;
+
+/// The rules of one schema, in their order.
+type Rules<'a> = Vec<(&'a str, &'a Value)>;
+
+struct Narrowing {
+    /// How much may still be read and written, in the measure of [`size`].
+    room: usize,
+}
+
+impl Narrowing {
+    fn schema(&mut self, schema: &Value) -> Option<Value> {
+        match schema {
+            Value::Object(fields) => self.rules(rules_of(fields)),
+            other => self.copy(other),
+        }
     }
-    if let Some(reference) = fields.get("$ref") {
-        // Nothing may stand beside it but what it refers to.
-        let mut narrow = Map::from_iter([("$ref".to_owned(), reference.clone())]);
+
+    fn rules(&mut self, mut rules: Rules<'_>) -> Option<Value> {
+        self.take(1 + rules.len())?;
+        while let Some(merged) = without_single_all_of(&rules) {
+            self.take(merged.len())?;
+            rules = merged;
+        }
+        if let Some(Value::Array(types)) = find(&rules, "type") {
+            return self.union(&rules, types);
+        }
+        if let Some(reference) = find(&rules, "$ref") {
+            return self.reference(&rules, reference);
+        }
+        self.plain(&rules)
+    }
+
+    /// Nothing may stand beside a reference but what it refers to.
+    fn reference(&mut self, rules: &Rules<'_>, reference: &Value) -> Option<Value> {
+        let mut narrow = Map::from_iter([("$ref".to_owned(), self.copy(reference)?)]);
         for name in ["$defs", "definitions"] {
-            if let Some(schemas) = fields.get(name) {
-                narrow.insert(name.to_owned(), each_of_map(schemas)?);
+            if let Some(schemas) = find(rules, name) {
+                narrow.insert(name.to_owned(), self.each_of_map(schemas)?);
             }
         }
-        return Some(Value::Object(narrow));
+        Some(Value::Object(narrow))
     }
-    let mut narrow = Map::with_capacity(fields.len() + 1);
-    let mut told = Map::new();
-    for (name, value) in fields {
-        let (name, value) = match name.as_str() {
-            "type" | "title" | "description" | "const" | "required" => (name, value.clone()),
-            "enum" if is_of_plain_values(value) => (name, values_of_type(value, fields)),
-            "format" if is_known_format(value) => (name, value.clone()),
-            "minItems" if matches!(value.as_u64(), Some(0 | 1)) => (name, value.clone()),
-            "properties" | "$defs" | "definitions" => (name, each_of_map(value)?),
-            "items" if value.is_object() => (name, narrowed(value)?),
-            "anyOf" | "allOf" => (name, each_of_list(value)?),
-            "oneOf" => {
-                narrow.insert("anyOf".to_owned(), each_of_list(value)?);
-                continue;
-            }
-            // Closed below, or no rule at all.
-            "additionalProperties" | "$schema" | "$id" | "$comment" => continue,
-            _ => {
-                told.insert(name.clone(), value.clone());
-                continue;
-            }
+
+    /// A schema of several types, as one of several schemas: an `enum` must fit the one type beside it.
+    fn union(&mut self, rules: &Rules<'_>, types: &[Value]) -> Option<Value> {
+        let (of_all, of_each): (Rules<'_>, Rules<'_>) =
+            rules.iter().partition(|(name, _)| is_of_all_types(name));
+        let values = find(rules, "enum").and_then(Value::as_array);
+        self.take(types.len() + values.map_or(0, Vec::len))?;
+        let is_possible = |kind: &Value| match values {
+            Some(values) => values.iter().any(|value| is_of_type(value, kind)),
+            None => true,
         };
-        narrow.insert(name.clone(), value);
-    }
-    let is_object = fields.get("type").is_some_and(|kind| kind == "object");
-    if is_object || fields.contains_key("properties") {
-        if takes_any_key(fields) {
+        let mut variants = Vec::new();
+        for kind in distinct(types)? {
+            if !is_possible(kind) {
+                continue;
+            }
+            let name = kind.as_str().unwrap_or_default();
+            let rules = of_each.iter().copied();
+            let rules = rules.filter(|(rule, _)| *rule != "type" && is_rule_for(rule, name));
+            let variant = [("type", kind)].into_iter().chain(rules).collect();
+            variants.push(self.rules(variant)?);
+        }
+        if variants.is_empty() {
             return None;
         }
-        narrow.insert("additionalProperties".to_owned(), Value::Bool(false));
+        let Some(Value::Object(mut union)) = self.plain(&of_all) else {
+            return None;
+        };
+        union.insert("anyOf".to_owned(), Value::Array(variants));
+        Some(Value::Object(union))
     }
-    if !told.is_empty() {
-        tell(&mut narrow, told);
+
+    fn plain(&mut self, rules: &Rules<'_>) -> Option<Value> {
+        let mut narrow = Map::with_capacity(rules.len() + 1);
+        let mut told = Map::new();
+        for &(name, value) in rules {
+            let (name, value) = match name {
+                "type" | "title" | "description" | "const" | "required" => {
+                    (name, self.copy(value)?)
+                }
+                "enum" if is_of_plain_values(value) => {
+                    self.take(value.as_array().map_or(0, Vec::len))?;
+                    (
+                        name,
+                        self.copy(&values_of_type(value, find(rules, "type")))?,
+                    )
+                }
+                "format" if is_known_format(value) => (name, self.copy(value)?),
+                "minItems" if matches!(value.as_u64(), Some(0 | 1)) => (name, self.copy(value)?),
+                "properties" | "$defs" | "definitions" => (name, self.each_of_map(value)?),
+                "items" if value.is_object() => (name, self.schema(value)?),
+                "allOf" => {
+                    self.take(size(value))?;
+                    // Here the API refuses references.
+                    if has_references(value) {
+                        return None;
+                    }
+                    (name, self.each_of_list(value)?)
+                }
+                "anyOf" => (name, self.each_of_list(value)?),
+                "oneOf" => ("anyOf", self.each_of_list(value)?),
+                // Closed below, or no rule at all.
+                "additionalProperties" | "$schema" | "$id" | "$comment" => continue,
+                _ => {
+                    told.insert(name.to_owned(), self.copy(value)?);
+                    continue;
+                }
+            };
+            narrow.insert(name.to_owned(), value);
+        }
+        let is_object = find(rules, "type").is_some_and(|kind| kind == "object");
+        if is_object || find(rules, "properties").is_some() {
+            if takes_any_key(rules) {
+                return None;
+            }
+            narrow.insert("additionalProperties".to_owned(), Value::Bool(false));
+        }
+        if !told.is_empty() {
+            tell(&mut narrow, told);
+        }
+        Some(Value::Object(narrow))
     }
-    Some(Value::Object(narrow))
+
+    fn each_of_map(&mut self, schemas: &Value) -> Option<Value> {
+        let Value::Object(schemas) = schemas else {
+            return self.copy(schemas);
+        };
+        let mut narrow = Map::with_capacity(schemas.len());
+        for (name, schema) in schemas {
+            self.take(name.len())?;
+            narrow.insert(name.clone(), self.schema(schema)?);
+        }
+        Some(Value::Object(narrow))
+    }
+
+    fn each_of_list(&mut self, schemas: &Value) -> Option<Value> {
+        let Value::Array(schemas) = schemas else {
+            return self.copy(schemas);
+        };
+        let schemas = schemas.iter().map(|schema| self.schema(schema));
+        schemas.collect::<Option<Vec<_>>>().map(Value::Array)
+    }
+
+    fn copy(&mut self, value: &Value) -> Option<Value> {
+        self.take(size(value))?;
+        Some(value.clone())
+    }
+
+    fn take(&mut self, size: usize) -> Option<()> {
+        self.room = self.room.checked_sub(size)?;
+        Some(())
+    }
 }
 
-/// A schema of several types, as one of several schemas: an `enum` must fit the one type beside it.
-fn union_of(fields: &Map<String, Value>, types: &[Value]) -> Map<String, Value> {
-    let mut union = Map::new();
-    let mut variants: Vec<Map<String, Value>> = types
-        .iter()
-        .map(|kind| Map::from_iter([("type".to_owned(), kind.clone())]))
-        .collect();
-    for (name, value) in fields {
-        if matches!(
-            name.as_str(),
-            "title" | "description" | "default" | "examples" | "$defs" | "definitions" | "$schema"
-        ) {
-            union.insert(name.clone(), value.clone());
-            continue;
+/// How many values there are, and how many bytes of text.
+fn size(value: &Value) -> usize {
+    1 + match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(size).sum(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            fields.map(|(name, value)| name.len() + size(value)).sum()
         }
-        for (variant, kind) in variants.iter_mut().zip(types) {
-            if name != "type" && is_rule_for(name, kind.as_str().unwrap_or_default()) {
-                variant.insert(name.clone(), value.clone());
-            }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+fn rules_of(fields: &Map<String, Value>) -> Rules<'_> {
+    let fields = fields.iter();
+    fields.map(|(name, rule)| (name.as_str(), rule)).collect()
+}
+
+fn find<'a>(rules: &Rules<'a>, name: &str) -> Option<&'a Value> {
+    let mut rules = rules.iter();
+    rules.find(|(it, _)| *it == name).map(|(_, rule)| *rule)
+}
+
+/// Each of `types` once; `None` if there are none, or more than JSON has.
+fn distinct(types: &[Value]) -> Option<Vec<&Value>> {
+    let mut distinct = Vec::new();
+    for kind in types {
+        if !distinct.contains(&kind) {
+            distinct.push(kind);
+        }
+        if distinct.len() > 7 {
+            return None;
         }
     }
-    variants.retain(|variant| match variant.get("enum") {
-        Some(Value::Array(values)) => values
-            .iter()
-            .any(|value| is_of_type(value, &variant["type"])),
-        _ => true,
-    });
-    let variants = variants.into_iter().map(Value::Object);
-    union.insert("anyOf".to_owned(), variants.collect());
-    union
+    (!distinct.is_empty()).then_some(distinct)
+}
+
+/// "All of" one schema is that schema, with what stands beside. `None` if it stays: where both have a rule of the same
+/// name, and where a reference is not alone with words about it.
+fn without_single_all_of<'a>(rules: &Rules<'a>) -> Option<Rules<'a>> {
+    let inner = match find(rules, "allOf")?.as_array()?.as_slice() {
+        [] => Rules::new(),
+        [Value::Object(only)] => rules_of(only),
+        _ => return None,
+    };
+    let mut outer = rules.clone();
+    outer.retain(|(name, _)| *name != "allOf");
+    let beside: HashMap<&str, &Value> = outer.iter().copied().collect();
+    let agrees = |(name, rule): &(&str, &Value)| match beside.get(name) {
+        Some(other) => is_about(name) || (*name == "type" && other == rule),
+        None => true,
+    };
+    let may_stand_beside_reference =
+        |(name, _): &(&str, &Value)| is_about(name) || matches!(*name, "$defs" | "definitions");
+    let is_reference = inner.iter().any(|(name, _)| *name == "$ref");
+    let is_one =
+        inner.iter().all(agrees) && (!is_reference || outer.iter().all(may_stand_beside_reference));
+    let inner = inner.into_iter();
+    let inner = inner.filter(|(name, _)| !beside.contains_key(name));
+    let inner: Rules<'_> = inner.collect();
+    is_one.then(|| outer.into_iter().chain(inner).collect())
+}
+
+/// Whether it is said of a schema as a whole, whatever its types.
+fn is_of_all_types(name: &str) -> bool {
+    matches!(
+        name,
+        "title" | "description" | "default" | "examples" | "$defs" | "definitions" | "$schema"
+    )
+}
+
+/// Whether it is no rule, but tells of the schema.
+fn is_about(name: &str) -> bool {
+    matches!(
+        name,
+        "title"
+            | "description"
+            | "default"
+            | "examples"
+            | "deprecated"
+            | "$schema"
+            | "$id"
+            | "$comment"
+    )
 }
 
 fn is_rule_for(name: &str, kind: &str) -> bool {
@@ -150,8 +316,8 @@ fn is_of_plain_values(values: &Value) -> bool {
 }
 
 /// The values that can occur: the API refuses a schema for the others.
-fn values_of_type(values: &Value, fields: &Map<String, Value>) -> Value {
-    let (Some(kind), Value::Array(values)) = (fields.get("type"), values) else {
+fn values_of_type(values: &Value, kind: Option<&Value>) -> Value {
+    let (Some(kind), Value::Array(values)) = (kind, values) else {
         return values.clone();
     };
     let fitting = values.iter().filter(|value| is_of_type(value, kind));
@@ -170,13 +336,14 @@ fn is_of_type(value: &Value, kind: &Value) -> bool {
 }
 
 /// Whether closing it would leave only the empty object.
-fn takes_any_key(fields: &Map<String, Value>) -> bool {
-    let names_some = match fields.get("properties") {
+fn takes_any_key(rules: &Rules<'_>) -> bool {
+    let properties = find(rules, "properties");
+    let names_some = match properties {
         Some(Value::Object(properties)) => !properties.is_empty(),
         _ => false,
     };
-    let is_closed = match fields.get("additionalProperties") {
-        None => fields.contains_key("properties"),
+    let is_closed = match find(rules, "additionalProperties") {
+        None => properties.is_some(),
         Some(others) => *others == Value::Bool(false),
     };
     !names_some && !is_closed
@@ -192,176 +359,5 @@ fn tell(schema: &mut Map<String, Value>, rules: Map<String, Value>) {
     schema.insert("description".to_owned(), description.into());
 }
 
-fn each_of_map(schemas: &Value) -> Option<Value> {
-    let Value::Object(schemas) = schemas else {
-        return Some(schemas.clone());
-    };
-    let schemas = schemas.iter();
-    let schemas = schemas.map(|(name, schema)| Some((name.clone(), narrowed(schema)?)));
-    schemas.collect::<Option<Map<_, _>>>().map(Value::Object)
-}
-
-fn each_of_list(schemas: &Value) -> Option<Value> {
-    let Value::Array(schemas) = schemas else {
-        return Some(schemas.clone());
-    };
-    let schemas = schemas.iter().map(narrowed);
-    schemas.collect::<Option<Vec<_>>>().map(Value::Array)
-}
-
-/// Whether every reference is to a definition of this schema, and none leads back to where it stands.
-fn references_end(schema: &Value) -> bool {
-    let mut open: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for name in ["$defs", "definitions"] {
-        let definitions = schema.get(name).and_then(Value::as_object);
-        for (key, definition) in definitions.into_iter().flatten() {
-            let mut references = Vec::new();
-            find_references(definition, &mut references);
-            open.insert(format!("#/{name}/{key}"), references);
-        }
-    }
-    let mut references = Vec::new();
-    find_references(schema, &mut references);
-    if !references.iter().all(|it| open.contains_key(*it)) {
-        return false;
-    }
-    // Whatever only refers to what has ended ends, too.
-    loop {
-        let is_open = |reference: &&str| open.contains_key(*reference);
-        let ended = |references: &[&str]| !references.iter().any(is_open);
-        let still: Vec<String> = open
-            .iter()
-            .filter(|(_, references)| !ended(references))
-            .map(|(name, _)| name.clone())
-            .collect();
-        if still.len() == open.len() {
-            return still.is_empty();
-        }
-        open.retain(|name, _| still.contains(name));
-    }
-}
-
-fn find_references<'a>(schema: &'a Value, found: &mut Vec<&'a str>) {
-    match schema {
-        Value::Object(fields) => {
-            found.extend(fields.get("$ref").and_then(Value::as_str));
-            fields
-                .values()
-                .for_each(|value| find_references(value, found));
-        }
-        Value::Array(items) => items.iter().for_each(|item| find_references(item, found)),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(schema: &Value, expected: impl Into<Option<Value>>) {
-        assert_eq!(narrow(schema), expected.into());
-    }
-
-    #[test]
-    fn every_object_is_closed() {
-        check(
-            &json!({"type": "object", "properties": {
-                "list": {"type": "array", "minItems": 1, "items": {"properties": {"a": {"type": "string"}}}},
-            }, "required": ["list"], "$schema": "x"}),
-            json!({"type": "object", "properties": {
-                "list": {"type": "array", "minItems": 1, "items": {
-                    "properties": {"a": {"type": "string"}}, "additionalProperties": false,
-                }},
-            }, "required": ["list"], "additionalProperties": false}),
-        );
-    }
-
-    #[test]
-    fn a_rule_that_cannot_be_enforced_is_told() {
-        check(
-            &json!({"type": "integer", "description": "A size.", "minimum": 1, "maximum": 9}),
-            json!({"type": "integer", "description": "A size.\n\n{\"minimum\":1,\"maximum\":9}"}),
-        );
-        check(
-            &json!({"type": "array", "items": {"type": "string", "format": "email"}, "minItems": 2}),
-            json!({"type": "array", "items": {"type": "string", "format": "email"}, "description": "{\"minItems\":2}"}),
-        );
-        check(
-            &json!({"type": "string", "format": "enum", "enum": ["a"]}),
-            json!({"type": "string", "enum": ["a"], "description": "{\"format\":\"enum\"}"}),
-        );
-    }
-
-    #[test]
-    fn several_types_are_several_schemas() {
-        check(
-            &json!({"type": ["string", "null"], "enum": ["a", null], "description": "d"}),
-            json!({"description": "d", "anyOf": [
-                {"type": "string", "enum": ["a"]}, {"type": "null", "enum": [null]},
-            ]}),
-        );
-        check(
-            &json!({"type": ["string", "null"], "enum": ["a"]}),
-            json!({"anyOf": [{"type": "string", "enum": ["a"]}]}),
-        );
-        check(
-            &json!({"type": ["array", "null"], "items": {"type": "number"}}),
-            json!({"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "null"}]}),
-        );
-        check(
-            &json!({"oneOf": [{"type": "string"}, {"type": "null"}]}),
-            json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
-        );
-    }
-
-    #[test]
-    fn a_property_may_be_called_like_a_rule() {
-        check(
-            &json!({"type": "object", "properties": {"minimum": {"type": "number"}}}),
-            json!({"type": "object", "properties": {"minimum": {"type": "number"}}, "additionalProperties": false}),
-        );
-    }
-
-    #[test]
-    fn objects_of_any_keys_have_no_form() {
-        check(&json!({"type": "object"}), None);
-        check(
-            &json!({"type": "object", "additionalProperties": {"type": "string"}}),
-            None,
-        );
-        let empty = json!({"type": "object", "properties": {}, "additionalProperties": false});
-        check(&empty, empty.clone());
-    }
-
-    #[test]
-    fn references_may_not_lead_back_or_away() {
-        let of = |definition: Value| {
-            json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/A", "description": "d"}},
-                "$defs": {"A": definition, "B": {"type": "string"}}, "additionalProperties": false})
-        };
-        let plain = json!({"anyOf": [{"$ref": "#/$defs/B"}]});
-
-        let narrow = narrow(&of(plain)).unwrap();
-
-        assert_eq!(narrow["properties"]["a"], json!({"$ref": "#/$defs/A"}));
-        check(&of(json!({"items": {"$ref": "#/$defs/A"}})), None);
-        check(&of(json!({"$ref": "#"})), None);
-        check(&of(json!({"$ref": "https://example.com/schema"})), None);
-    }
-
-    proptest! {
-        #[test]
-        fn no_schema_panics(
-            names in prop::collection::vec(r"type|properties|items|enum|anyOf|oneOf|\$ref|\$defs|format|required", 0..8),
-            leaf in prop_oneof![Just(json!("object")), Just(json!(["string", "null", 7])), Just(json!([])), Just(json!({}))],
-        ) {
-            let schema = names.into_iter().fold(leaf, |value, name| json!({name: value, "type": ["array", "object"]}));
-
-            let _ = narrow(&schema);
-        }
-    }
-}
+mod tests;

@@ -44,6 +44,12 @@ fn follows_rules(schema: &Value) -> bool {
     let Value::Object(fields) = schema else {
         return false;
     };
+    if fields.contains_key("$ref") {
+        // "$ref cannot have keywords", not even a description.
+        return fields.len() == 1;
+    }
+    let says_what = ["type", "anyOf", "enum", "const"];
+    let says_what = says_what.iter().any(|name| fields.contains_key(*name));
     let knows_words = fields.keys().all(|name| WORDS.contains(&name.as_str()));
     let is_object = is_of_object(schema) || fields.contains_key("properties");
     let below = fields.iter().all(|(name, value)| match name.as_str() {
@@ -56,7 +62,7 @@ fn follows_rules(schema: &Value) -> bool {
             .is_some_and(|schemas| schemas.iter().all(follows_rules)),
         _ => true,
     });
-    knows_words && below && (!is_object || is_closed(fields))
+    says_what && knows_words && below && (!is_object || is_closed(fields))
 }
 
 fn is_closed(fields: &Map<String, Value>) -> bool {
@@ -92,5 +98,33 @@ mod tests {
         assert!(!is_strict(
             &json!({"type": "array", "items": {"type": "string"}})
         ));
+    }
+
+    #[test]
+    fn a_strict_reference_stands_alone_and_every_schema_says_what_it_is_of() {
+        let of = |inner: Value| {
+            is_strict(&json!({
+                "type": "object", "properties": {"a": inner}, "required": ["a"],
+                "additionalProperties": false, "$defs": {"A": {"type": "string"}},
+            }))
+        };
+
+        for fine in [
+            json!({"$ref": "#/$defs/A"}),
+            json!({"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}], "description": "d"}),
+            json!({"enum": ["a"]}),
+            json!({"const": 1}),
+        ] {
+            assert!(of(fine.clone()), "{fine}");
+        }
+        for refused in [
+            json!({"$ref": "#/$defs/A", "description": "d"}),
+            json!({"type": "array", "items": {"$ref": "#/$defs/A", "title": "t"}}),
+            json!({}),
+            json!({"description": "d"}),
+            json!({"type": "array", "items": {}}),
+        ] {
+            assert!(!of(refused.clone()), "{refused}");
+        }
     }
 }

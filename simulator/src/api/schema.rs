@@ -65,12 +65,17 @@ pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_fine)
 }
 
-/// OpenAI's rule for `strict`: every object lists all its properties as required and takes no others.
+/// OpenAI's rules for `strict`: every object lists all its properties as required and takes no others, and nothing stands
+/// beside a reference but definitions.
 pub(super) fn is_strict(schema: &Value) -> bool {
     match schema {
         Value::Object(fields) => {
             let is_object = schema["type"] == "object" || schema.get("properties").is_some();
-            (!is_object || is_closed(schema)) && fields.values().all(is_strict)
+            let is_reference = schema["$ref"].is_string();
+            let may_stand_beside = |name: &String| matches!(&**name, "$ref" | "$defs");
+            (!is_object || is_closed(schema))
+                && (!is_reference || fields.keys().all(may_stand_beside))
+                && fields.values().all(is_strict)
         }
         Value::Array(elements) => elements.iter().all(is_strict),
         _ => true,
@@ -135,6 +140,9 @@ fn refusal_at(schema: &Value, root: &Value, n_references: usize) -> Option<Strin
             return Some(format!("Schema type '{name}' is not supported"));
         }
     }
+    if schema.get("allOf").is_some_and(has_reference) {
+        return Some("'allOf' with '$ref' is not supported".to_owned());
+    }
     let values = schema["enum"].as_array().into_iter().flatten();
     for value in values.filter(|_| !kind.is_null()) {
         let is_fitting = match kind.as_str() {
@@ -160,6 +168,16 @@ fn refusal_at(schema: &Value, root: &Value, n_references: usize) -> Option<Strin
         .chain(of_lists.flatten())
         .chain(fields.get("items"));
     below.find_map(|schema| refusal_at(schema, root, n_references))
+}
+
+fn has_reference(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            fields.get("$ref").is_some_and(Value::is_string) || fields.values().any(has_reference)
+        }
+        Value::Array(elements) => elements.iter().any(has_reference),
+        _ => false,
+    }
 }
 
 fn is_closed(schema: &Value) -> bool {
@@ -200,6 +218,7 @@ mod tests {
             json!({"type": ["string", "null"]}),
             json!({"type": "array", "items": {"type": "null"}, "minItems": 1}),
             json!({"$ref": "#/$defs/D"}),
+            json!({"allOf": [{"type": "string"}, {"format": "date"}]}),
         ] {
             assert_eq!(refusal(&without_r(fine.clone())), None, "{fine}");
         }
@@ -211,6 +230,7 @@ mod tests {
             json!({"type": ["string", "null"], "enum": ["a", null]}),
             json!({"oneOf": [{"type": "string"}]}),
             json!({"$ref": "https://example.com"}),
+            json!({"allOf": [{"$ref": "#/$defs/D"}]}),
         ] {
             assert!(refusal(&without_r(refused.clone())).is_some(), "{refused}");
         }
@@ -236,5 +256,8 @@ mod tests {
             "type": "object", "properties": {"a": {}}, "required": [], "additionalProperties": false,
         });
         assert!(!is_strict(&optional));
+        assert!(is_strict(&json!({"anyOf": [{"$ref": "#/$defs/A"}]})));
+        let described = json!({"$ref": "#/$defs/A", "description": "d"});
+        assert!(!is_strict(&json!({"anyOf": [described]})));
     }
 }

@@ -460,3 +460,32 @@ fn one_call_at_a_time_cannot_be_asked() {
 
     check_refused(&chat, "parallel_tool_calls");
 }
+
+#[test]
+fn a_request_asks_for_no_more_strictness_than_the_api_takes() {
+    let nullable = |n: usize| (format!("p{n}"), json!({"type": ["string", "null"]}));
+    let properties: Map<String, Value> = (0..9).map(nullable).collect();
+    let required: Vec<&String> = properties.keys().collect();
+    let schema = json!({"type": "object", "required": required, "properties": properties});
+    let strict = Tool {
+        parameters: Some(schema.clone()),
+        strict: Some(true),
+        ..tool("find")
+    };
+    let mut chat = hello();
+    chat.tools = vec![strict.clone(), strict];
+
+    let without_format = write(&chat);
+    chat.format = Some(Format::Schema(Schema {
+        schema: schema.clone(),
+        ..Schema::default()
+    }));
+    let with_format = write(&chat);
+
+    let is_strict =
+        |body: &Value, n: usize| body["toolConfig"]["tools"][n]["toolSpec"]["strict"] == true;
+    assert!(is_strict(&without_format, 0));
+    assert!(!is_strict(&without_format, 1));
+    assert!(with_format["outputConfig"]["textFormat"].is_object());
+    assert!(!is_strict(&with_format, 0));
+}

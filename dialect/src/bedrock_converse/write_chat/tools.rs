@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::BadRequest;
-use crate::canon::{Chat, Field, Losses, Tool, ToolChoice, narrow};
+use crate::canon::{Chat, Field, Losses, StrictRoom, Tool, ToolChoice};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,6 +55,7 @@ impl<'a> ToolConfig<'a> {
     pub(super) fn of(
         chat: &'a Chat,
         have_tools: bool,
+        room: &mut StrictRoom,
         losses: &Losses,
     ) -> Result<Option<Self>, BadRequest> {
         let must_choose = matches!(
@@ -77,7 +78,10 @@ impl<'a> ToolConfig<'a> {
         if chat.parallel_tool_calls == Some(false) {
             losses.lose(Field::ParallelToolCalls)?;
         }
-        let tools: Vec<Spec<'_>> = chat.allowed_tools().map(Spec::of).collect();
+        let tools: Vec<Spec<'_>> = chat
+            .allowed_tools()
+            .map(|tool| Spec::of(tool, room))
+            .collect();
         if tools.is_empty() {
             return Err(BadRequest::invalid(
                 "tool_choice",
@@ -111,21 +115,15 @@ impl<'a> ToolConfig<'a> {
 
 impl<'a> Spec<'a> {
     /// A strict tool whose schema models cannot be held to is refused; the schema is told all the same.
-    fn of(tool: &'a Tool) -> Self {
+    fn of(tool: &'a Tool, room: &mut StrictRoom) -> Self {
         let description = tool.description.as_deref();
-        let schema = tool.object_schema();
-        let strict = match tool.strict {
-            Some(true) => narrow(&schema),
-            _ => None,
-        };
+        let (json, is_strict) = room.tool(tool);
         Self::ToolSpec {
             name: &tool.name,
             // An empty one is refused.
             description: description.filter(|description| !description.is_empty()),
-            strict: strict.is_some().then_some(true),
-            input_schema: InputSchema {
-                json: strict.map_or(schema, Cow::Owned),
-            },
+            input_schema: InputSchema { json },
+            strict: is_strict.then_some(true),
         }
     }
 }

@@ -48,6 +48,43 @@ fn strict_tools_are_closed_and_others_left_alone() {
     assert_eq!(tool(Some(true), &map), (Value::Null, map.clone()));
 }
 
+fn of_nullables(n: usize) -> Value {
+    let nullable = |n: usize| (format!("p{n}"), json!({"type": ["string", "null"]}));
+    let properties: Map<String, Value> = (0..n).map(nullable).collect();
+    let required: Vec<&String> = properties.keys().collect();
+    json!({"type": "object", "required": required, "properties": properties, "additionalProperties": false})
+}
+
+#[test]
+fn a_request_asks_for_no_more_strictness_than_the_api_takes() {
+    let mut chat = with_tools();
+    chat.tools[0].parameters = Some(of_nullables(7));
+    chat.tools.push(chat.tools[0].clone());
+    let format = |n, strict| {
+        Some(Format::Schema(Schema {
+            schema: of_nullables(n),
+            strict,
+            ..Schema::default()
+        }))
+    };
+
+    chat.format = format(9, Some(true));
+    let within = write(&chat);
+    chat.format = format(17, None);
+    let beyond = write(&chat);
+    chat.format = format(17, Some(true));
+    let dropped = check_lost(&chat, "response_format");
+
+    assert!(within["output_config"]["format"].is_object());
+    assert_eq!(within["tools"][0]["strict"], true);
+    assert_eq!(within["tools"][1]["strict"], Value::Null);
+    assert_eq!(within["tools"][1]["input_schema"], of_nullables(7));
+    assert_eq!(beyond["output_config"], Value::Null);
+    assert!(beyond["system"].is_string());
+    assert_eq!(beyond["tools"][1]["strict"], true);
+    assert_eq!(dropped, beyond);
+}
+
 #[track_caller]
 fn check_choice(choice: Option<ToolChoice>, is_parallel: Option<bool>, expected: &Value) {
     let mut chat = with_tools();
