@@ -323,11 +323,11 @@ impl StreamRelay {
         Fate::Replace(output)
     }
 
-    /// Only what is not translated may hold an image, or a whole response with one.
+    /// Gemini's streams and those of Responses may hold an image, which is never translated; chunks of a chat are text.
     fn frame_len_max(&self) -> usize {
         match self.way {
-            Way::Scan { .. } | Way::Observe(_) | Way::Pass(_) => passing::EVENT_BYTES_MAX,
-            Way::Translate(_) | Way::Raw => FRAME_BYTES_MAX,
+            Way::Observe(_) | Way::Pass(_) => passing::EVENT_BYTES_MAX,
+            Way::Scan { .. } | Way::Translate(_) | Way::Raw => FRAME_BYTES_MAX,
         }
     }
 
