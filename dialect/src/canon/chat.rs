@@ -241,6 +241,17 @@ impl Reasoning {
         };
         self.effort.or(self.budget.map(of_budget))
     }
+
+    /// The budget that is asked for, or the one of the effort by the same table.
+    pub fn nearest_budget(&self) -> Option<u32> {
+        let of_effort = |effort| match effort {
+            Effort::None => 0,
+            Effort::Minimal | Effort::Low => 1024,
+            Effort::Medium => 8192,
+            Effort::High | Effort::ExtraHigh | Effort::Max => 24_576,
+        };
+        self.budget.or(self.effort.map(of_effort))
+    }
 }
 
 impl Chat {
