@@ -217,7 +217,11 @@ impl Exchange {
     }
 
     fn chatted(&self, body: Bytes, facts: &AnswerFacts) -> Result<Answered, ReplyFault> {
-        let reply = wire::read_reply(self.upstream.dialect(), self.manners, &body)?;
+        let upstream = self.upstream.dialect();
+        let reply = match self.is_faithful {
+            true => wire::observe_reply(upstream, self.manners, &body)?,
+            false => wire::read_reply(upstream, self.manners, &body)?,
+        };
         let usage = reply.usage;
         let completion_tokens = match usage {
             Some(usage) => usage.completion_tokens,
@@ -264,7 +268,7 @@ impl Exchange {
             }
             _ => StreamRelay::observe(
                 framing,
-                wire::reader(upstream, self.manners),
+                wire::observer(upstream, self.manners),
                 self.n_choices,
                 writer,
             ),
