@@ -1,15 +1,14 @@
 //! One attempt: a client's request towards one upstream, and that one's answer back.
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
 use shared::config::{Dialect, Manners};
 
 use crate::canon::{AnswerFacts, EmbeddingAsk, Losses, Reply, StreamVariant};
 use crate::inspect::{inspect_audio, inspect_reply};
 use crate::tokens::estimate_tokens;
 use crate::{
-    Ask, BadRequest, Endpoint, Framing, Operation, Passing, ReplyFault, StreamRelay, TokenCounter,
-    Usage, canon, wire,
+    Ask, BadRequest, Endpoint, Framing, Operation, Overrides, Passing, ReplyFault, StreamRelay,
+    TokenCounter, Usage, canon, wire,
 };
 
 /// Who is asked, as far as words go.
@@ -20,7 +19,7 @@ pub struct Target<'a> {
     /// The upstream's name for the model.
     pub model: &'a str,
     /// Request fields that are forced, as OpenAI names them.
-    pub overrides: &'a Map<String, Value>,
+    pub overrides: &'a Overrides,
     pub drop_unsupported: bool,
 }
 
@@ -88,7 +87,7 @@ impl Exchange {
                     if !wire::knows_names(target) {
                         chat.forget_lone_names();
                     }
-                    let rest = canon::override_fields(&mut chat, target.overrides)?;
+                    let rest = canon::override_fields(&mut chat, target.overrides.fields())?;
                     let body = wire::write_chat(&chat, target, &losses)?;
                     canon::set_top_level(body, &rest)
                 }
@@ -102,7 +101,7 @@ impl Exchange {
             is_stream: ask.is_stream(),
             variant,
             wants_usage: ask.wants_usage(),
-            n_choices: ask.n_choices(target.overrides),
+            n_choices: ask.n_choices(target.overrides.fields()),
             body,
             embedding,
         })
@@ -299,6 +298,8 @@ fn estimate(reply: &Reply) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::PathFacts;
 
@@ -310,7 +311,7 @@ mod tests {
             dialect: Dialect::OpenaiChat,
             manners: Manners::Plain,
             model: "up",
-            overrides: &Map::new(),
+            overrides: &Overrides::default(),
             drop_unsupported: false,
         };
         let exchange = Exchange::new(&ask, StreamVariant::Generate, &target).unwrap();

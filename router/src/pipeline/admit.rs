@@ -54,7 +54,9 @@ impl<'a> Admission<'a> {
         caller: &'a Caller,
         priority: Priority,
     ) -> Result<Self, Problem> {
-        let tokens = wording.ask().estimate(&pipeline.counter, &model.overrides);
+        let tokens = wording
+            .ask()
+            .estimate(&pipeline.counter, model.overrides.fields());
         let model = rank::able(model, wording, &pipeline.counter)?;
         let claim = Claim {
             model: model.index,

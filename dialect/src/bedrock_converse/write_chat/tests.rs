@@ -1,4 +1,4 @@
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
@@ -11,7 +11,7 @@ fn write_with(chat: &Chat, is_dropping: bool) -> Result<Value, BadRequest> {
         dialect: Dialect::BedrockConverse,
         manners: Manners::Plain,
         model: "anthropic.claude",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: is_dropping,
     };
     let losses = Losses::new(Dialect::OpenaiChat, target.dialect, is_dropping);

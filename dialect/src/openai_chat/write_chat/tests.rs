@@ -8,7 +8,7 @@ use crate::canon::{
 };
 
 fn write_as(chat: &Chat, manners: Manners, losses: &Losses) -> Result<Value, BadRequest> {
-    let overrides = Map::new();
+    let overrides = crate::Overrides::default();
     let target = Target {
         dialect: Dialect::OpenaiChat,
         manners,

@@ -20,7 +20,7 @@ fn write_for(chat: &Chat, losses: &Losses) -> Result<Value, BadRequest> {
         dialect: Dialect::OpenaiResponses,
         manners: Manners::Plain,
         model: "upstream-model",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: false,
     };
     let body = write_chat(chat, &target, losses)?;
@@ -471,7 +471,7 @@ fn what_other_dialects_clients_ask_is_not_refused_for_openais_rules() {
         dialect: Dialect::OpenaiResponses,
         manners: Manners::Plain,
         model: "upstream-model",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: false,
     };
 
