@@ -201,6 +201,7 @@ mod tests {
 
             assert!(read(&body(part)).is_ok(), "{part}");
             assert!(read(&body(&thought)).is_err(), "{thought}");
+            assert!(read(&body(r#"{"text":""}"#)).is_err());
         }
     }
 
