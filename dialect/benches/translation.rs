@@ -19,8 +19,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use dialect::canon::{AnswerFacts, Losses, StreamVariant};
-use dialect::{Ask, Endpoint, PathFacts, StreamRelay, Target, wire};
-use serde_json::Map;
+use dialect::{Ask, Endpoint, Overrides, PathFacts, StreamRelay, Target, wire};
 use shared::config::{Dialect, Manners};
 
 const CHAT_BOUND_US: f64 = 60.0;
@@ -109,7 +108,7 @@ fn least_us(n: usize, mut round: impl FnMut()) -> f64 {
     least
 }
 
-fn target(dialect: Dialect, overrides: &Map<String, serde_json::Value>) -> Target<'_> {
+fn target(dialect: Dialect, overrides: &Overrides) -> Target<'_> {
     Target {
         dialect,
         manners: Manners::Plain,
@@ -143,7 +142,7 @@ fn facts_for(client: Endpoint) -> AnswerFacts {
 fn chat(client: Endpoint, upstream: Dialect) -> Figure {
     let request = samples::request(client);
     let reply = samples::reply(upstream);
-    let (overrides, facts) = (Map::new(), facts_for(client));
+    let (overrides, facts) = (Overrides::default(), facts_for(client));
     let target = target(upstream, &overrides);
     let losses = Losses::new(client.dialect(), upstream, true);
     let translate = || -> Result<_, String> {
@@ -174,7 +173,7 @@ fn chunk(client: Endpoint, upstream: Dialect) -> Figure {
 
 fn passed_request(client: Endpoint) -> Figure {
     let request = Bytes::from(samples::request(client));
-    let overrides = Map::new();
+    let overrides = Overrides::default();
     let pass = || -> Result<_, String> {
         let path = PathFacts {
             model: (client == Endpoint::GenerateContent).then(|| "public".to_owned()),

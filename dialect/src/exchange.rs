@@ -1,15 +1,14 @@
 //! One attempt: a client's request towards one upstream, and that one's answer back.
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
 use shared::config::{Dialect, Manners};
 
 use crate::canon::{AnswerFacts, EmbeddingAsk, Losses, Reply, StreamVariant};
 use crate::inspect::{inspect_audio, inspect_reply};
 use crate::tokens::estimate_tokens;
 use crate::{
-    Ask, BadRequest, Endpoint, Framing, Operation, Passing, ReplyFault, StreamRelay, TokenCounter,
-    Usage, canon, wire,
+    Ask, BadRequest, Endpoint, Framing, Operation, Overrides, Passing, ReplyFault, StreamRelay,
+    TokenCounter, Usage, canon, wire,
 };
 
 /// Who is asked, as far as words go.
@@ -20,7 +19,7 @@ pub struct Target<'a> {
     /// The upstream's name for the model.
     pub model: &'a str,
     /// Request fields that are forced, as OpenAI names them.
-    pub overrides: &'a Map<String, Value>,
+    pub overrides: &'a Overrides,
     pub drop_unsupported: bool,
 }
 
@@ -88,7 +87,7 @@ impl Exchange {
                     if !wire::knows_names(target) {
                         chat.forget_lone_names();
                     }
-                    let rest = canon::override_fields(&mut chat, target.overrides)?;
+                    let rest = canon::override_fields(&mut chat, target.overrides.fields())?;
                     let body = wire::write_chat(&chat, target, &losses)?;
                     canon::set_top_level(body, &rest)
                 }
@@ -102,7 +101,7 @@ impl Exchange {
             is_stream: ask.is_stream(),
             variant,
             wants_usage: ask.wants_usage(),
-            n_choices: ask.n_choices(target.overrides),
+            n_choices: ask.n_choices(target.overrides.fields()),
             body,
             embedding,
         })
@@ -217,7 +216,11 @@ impl Exchange {
     }
 
     fn chatted(&self, body: Bytes, facts: &AnswerFacts) -> Result<Answered, ReplyFault> {
-        let reply = wire::read_reply(self.upstream.dialect(), self.manners, &body)?;
+        let upstream = self.upstream.dialect();
+        let reply = match self.is_faithful {
+            true => wire::observe_reply(upstream, self.manners, &body)?,
+            false => wire::read_reply(upstream, self.manners, &body)?,
+        };
         let usage = reply.usage;
         let completion_tokens = match usage {
             Some(usage) => usage.completion_tokens,
@@ -264,7 +267,7 @@ impl Exchange {
             }
             _ => StreamRelay::observe(
                 framing,
-                wire::reader(upstream, self.manners),
+                wire::observer(upstream, self.manners),
                 self.n_choices,
                 writer,
             ),
@@ -295,6 +298,8 @@ fn estimate(reply: &Reply) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::PathFacts;
 
@@ -306,7 +311,7 @@ mod tests {
             dialect: Dialect::OpenaiChat,
             manners: Manners::Plain,
             model: "up",
-            overrides: &Map::new(),
+            overrides: &Overrides::default(),
             drop_unsupported: false,
         };
         let exchange = Exchange::new(&ask, StreamVariant::Generate, &target).unwrap();

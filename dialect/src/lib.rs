@@ -30,6 +30,7 @@ mod usage;
 pub mod wire;
 
 pub use ask::{Ask, BadRequest, Needs, PathFacts};
+pub use canon::Overrides;
 pub use endpoint::{Endpoint, Operation, StoredAction};
 pub use error::{ErrorBody, ErrorType, UpstreamError};
 pub use exchange::{Answered, Exchange, Target, goes_through};

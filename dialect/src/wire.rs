@@ -76,6 +76,22 @@ pub fn read_reply(dialect: Dialect, manners: Manners, body: &[u8]) -> Result<Rep
     }
 }
 
+/// Reads the body of an upstream's 200 that goes to a client of its own dialect as it is.
+///
+/// # Errors
+///
+/// What is no answer to such a client.
+pub(crate) fn observe_reply(
+    dialect: Dialect,
+    manners: Manners,
+    body: &[u8],
+) -> Result<Reply, ReplyFault> {
+    match dialect {
+        Dialect::GeminiGenerate => gemini_generate::observe_reply(body),
+        _ => read_reply(dialect, manners, body),
+    }
+}
+
 /// Writes the whole answer for a client that asked at `endpoint`.
 pub fn write_reply(endpoint: Endpoint, reply: Reply, facts: &AnswerFacts) -> Vec<u8> {
     match endpoint.dialect() {
@@ -96,6 +112,14 @@ pub fn reader(dialect: Dialect, manners: Manners) -> Box<dyn StreamReader> {
         Dialect::GeminiGenerate => Box::new(gemini_generate::Reader::default()),
         Dialect::OllamaChat => Box::new(ollama_chat::Reader::default()),
         Dialect::BedrockConverse => Box::new(bedrock_converse::Reader::default()),
+    }
+}
+
+/// Reads an upstream's stream that goes to a client of its own dialect as it is.
+pub(crate) fn observer(dialect: Dialect, manners: Manners) -> Box<dyn StreamReader> {
+    match dialect {
+        Dialect::GeminiGenerate => Box::new(gemini_generate::Reader::observing()),
+        _ => reader(dialect, manners),
     }
 }
 

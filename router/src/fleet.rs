@@ -9,7 +9,7 @@ mod current;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use dialect::Overrides;
 use shared::catalog::{Catalog, ScopeKind};
 use shared::config::{Capability, ClientKey, Config, Dialect, Manners, Model};
 use shared::ids::{
@@ -43,7 +43,7 @@ pub(crate) struct FleetModel {
     /// Whether a key has one holder at a time, who must stop when its lease is lost.
     pub(crate) is_exclusive: bool,
     /// Request fields that are forced.
-    pub(crate) overrides: Map<String, Value>,
+    pub(crate) overrides: Overrides,
     /// Whether what an upstream's dialect cannot express is left out.
     pub(crate) drop_unsupported: bool,
     /// In configuration order; empty where the catalog knows none of those that this replica can call.
@@ -361,7 +361,7 @@ fn build_model(
         index,
         name: model.name.clone(),
         is_exclusive: model.exclusive,
-        overrides: model.overrides.clone(),
+        overrides: Overrides::from(model.overrides.clone()),
         drop_unsupported: model.drop_unsupported,
         is_partial: is_partial(declared, &candidates),
         candidates,

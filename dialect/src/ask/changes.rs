@@ -1,6 +1,6 @@
 //! Fields that are set in a body whose other bytes stay as they are.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::grammar::Grammar;
 use super::path::split_path;
@@ -14,6 +14,8 @@ pub(super) struct Changes(Vec<(String, Change)>);
 #[derive(Debug)]
 enum Change {
     To(Value),
+    /// A text, or a list of blocks of text, goes on with this.
+    Saying(String),
     /// The object's other fields stay.
     Within(Changes),
 }
@@ -26,6 +28,7 @@ impl Changes {
         match (place, rest) {
             (Some((_, place)), None) => *place = Change::To(value),
             (Some((_, Change::Within(changes))), Some(rest)) => changes.set(rest, value),
+            (Some((_, Change::Saying(_))), Some(_)) => {}
             (Some((_, Change::To(whole))), Some(rest)) => set_in_value(whole, rest, value),
             (None, None) => self.0.push((name.to_owned(), Change::To(value))),
             (None, Some(rest)) => {
@@ -33,6 +36,14 @@ impl Changes {
                 changes.set(rest, value);
                 self.0.push((name.to_owned(), Change::Within(changes)));
             }
+        }
+    }
+
+    /// Adds `text` to what the field `name` says, unless that is set as a whole.
+    pub(super) fn say(&mut self, name: &str, text: &str) {
+        if !self.0.iter().any(|(of, _)| of == name) {
+            let change = Change::Saying(text.to_owned());
+            self.0.push((name.to_owned(), change));
         }
     }
 
@@ -58,6 +69,12 @@ impl Changes {
                 is_there = true;
                 let start = start + member.value.start;
                 let inner = raw.get(member.value.clone()).unwrap_or_default();
+                if let Change::Saying(text) = change
+                    && let Some(added) = saying(inner, text)
+                {
+                    splice.insert(start + inner.len() - 1, added);
+                    continue;
+                }
                 match (change, scan::scan_object(inner, |_| false)) {
                     (Change::Within(changes), Ok(object)) => {
                         changes.apply(grammar, &object, inner, start, splice);
@@ -82,12 +99,32 @@ impl Change {
     fn to_value(&self) -> Value {
         match self {
             Self::To(value) => value.clone(),
+            Self::Saying(text) => Value::from(text.as_str()),
             Self::Within(Changes(changes)) => {
                 let fields = changes.iter();
                 let fields = fields.map(|(name, change)| (name.clone(), change.to_value()));
                 Value::Object(fields.collect())
             }
         }
+    }
+}
+
+/// What to write before the last byte of `said` so that it says `text` too; `None` if it is neither a text nor a list.
+fn saying(said: &[u8], text: &str) -> Option<String> {
+    match said {
+        [b'"', before @ .., b'"'] => {
+            let gap = if before.is_empty() { "" } else { "\n\n" };
+            let quoted = Value::from(format!("{gap}{text}")).to_string();
+            let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+            Some(inner.to_owned())
+        }
+        [b'[', before @ .., b']'] => {
+            let is_first = before.trim_ascii().is_empty();
+            let comma = if is_first { "" } else { "," };
+            let block = json!({"type": "text", "text": text});
+            Some(format!("{comma}{block}"))
+        }
+        _ => None,
     }
 }
 

@@ -1,40 +1,51 @@
 //! The client's bytes for an upstream of its own dialect, with what the router changes in them.
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use shared::config::{Dialect, Manners};
 
 use super::changes::Changes;
+use super::fields::FieldValue;
 use super::{Ask, own_proofs};
-use crate::canon::{self, Field};
+use crate::canon::{Field, Wording, is_about_tools};
 use crate::splice::Splice;
-use crate::{Endpoint, Operation, openai_chat};
+use crate::{Endpoint, Operation, Overrides, openai_chat};
 
 impl Ask {
     /// The body for an upstream of the same dialect, with `manners`: the client's bytes, with another model name, the overrides in
     /// place, a stream's usage asked for, without what other providers proved to have thought, and with no more of the
     /// history than the upstream takes.
     ///
-    /// Overrides are told in this dialect's words (see [`canon::worded`]); one that is no field of chats in general is
+    /// Overrides are told in this dialect's words (see [`Overrides`]); one that is no field of chats in general is
     /// set as it is named.
     pub fn for_same_dialect(
         &self,
         manners: Manners,
         upstream_model: &str,
-        overrides: &Map<String, Value>,
+        overrides: &Overrides,
     ) -> Bytes {
         let mut changes = Changes::default();
         let dialect = self.endpoint.dialect();
         let has_own_words =
             self.endpoint.operation() == Operation::Chat && dialect != Dialect::OpenaiChat;
         let asks_usage = self.is_stream && self.grammar.has_stream_options;
+        let wordings: &[Wording] = match has_own_words {
+            true => overrides.wordings(dialect),
+            false => &[],
+        };
+        let mut wordings = wordings.iter();
+        let overrides = overrides.fields();
+        let has_tools = overrides.contains_key("tools")
+            || self.field("tools").is_some_and(|tools| !tools.is_empty());
         for (name, value) in overrides {
+            let wording = wordings.next();
             let is_ours = match name.as_str() {
                 "model" | "stream" => true,
                 "stream_options" => asks_usage && !value.is_object(),
                 _ => false,
             };
-            if is_ours {
+            let is_idle = is_about_tools(name) && !has_tools;
+            if is_ours || is_idle {
                 continue;
             }
             if let Some(other) = self
@@ -43,14 +54,9 @@ impl Ask {
             {
                 changes.set(other, Value::Null);
             }
-            match has_own_words {
-                true => {
-                    let is_set = |path: &str| self.field(path).is_some();
-                    for (path, value) in canon::worded(name, value, dialect, is_set) {
-                        changes.set(&path, value);
-                    }
-                }
-                false => changes.set(name, value.clone()),
+            match wording {
+                Some(wording) => self.word(wording, &mut changes),
+                None => changes.set(name, value.clone()),
             }
         }
         if asks_usage && (overrides.contains_key("stream_options") || !self.wants_usage()) {
@@ -67,6 +73,30 @@ impl Ask {
             body = openai_chat::fit_history(body, manners);
         }
         own_proofs::keep_own(body, self.endpoint.dialect(), self.grammar)
+    }
+
+    fn word(&self, wording: &Wording, changes: &mut Changes) {
+        let in_choice = wording.in_choice.as_ref();
+        if let Some(within) = in_choice.filter(|within| self.field(within.choice).is_some()) {
+            let kind = self.field(&format!("{}.type", within.choice));
+            // Who may call nothing calls nothing at once.
+            if kind.and_then(FieldValue::text).as_deref() != Some("none") {
+                let path = format!("{}.{}", within.choice, within.part);
+                changes.set(&path, within.value.clone());
+            }
+            return;
+        }
+        for path in &wording.unset {
+            if self.field(path).is_some() {
+                changes.set(path, Value::Null);
+            }
+        }
+        for (path, value) in &wording.set {
+            changes.set(path, value.clone());
+        }
+        if let Some(said) = &wording.said {
+            changes.say("system", said);
+        }
     }
 
     /// The output limit under its other name, if the request has it: providers refuse a request that has both.

@@ -256,7 +256,7 @@ fn an_image_costs_the_same_however_large_its_file() {
 fn check_spliced(body: &str, forced: Value, expected: &str) {
     let ask = parse(body).unwrap();
     assert_eq!(
-        ask.for_same_dialect(Manners::Plain, "up", &overrides(forced)),
+        ask.for_same_dialect(Manners::Plain, "up", &overrides(forced).into()),
         expected
     );
 }
@@ -280,7 +280,7 @@ fn a_body_that_needs_no_change_is_not_copied() {
     )
     .unwrap();
 
-    let same = ask.for_same_dialect(Manners::Plain, "up", &Map::new());
+    let same = ask.for_same_dialect(Manners::Plain, "up", &Map::new().into());
 
     assert_eq!(same.as_ptr(), body.as_ptr());
 }
@@ -391,7 +391,7 @@ proptest! {
         let tail = format!("\n{}{}}}", comma(&after), after.join(","));
         let ask = parse(&format!("{head}{}{tail}", Value::from(model.as_str()))).unwrap();
 
-        let sent = ask.for_same_dialect(Manners::Plain, "an \"other\"", &Map::new());
+        let sent = ask.for_same_dialect(Manners::Plain, "an \"other\"", &Map::new().into());
 
         prop_assert_eq!(ask.model(), model.as_str());
         prop_assert_eq!(sent, format!(r#"{head}"an \"other\""{tail}"#));
@@ -403,7 +403,7 @@ proptest! {
         let body = format!("{{{}}}", members.join(","));
         let forced = overrides(json!({"temperature": 0.5, "seed": 7}));
 
-        let sent = parse(&body).unwrap().for_same_dialect(Manners::Plain, "up", &forced);
+        let sent = parse(&body).unwrap().for_same_dialect(Manners::Plain, "up", &forced.clone().into());
 
         let mut expected: Map<String, Value> = serde_json::from_str(&body).unwrap();
         expected.extend(forced);

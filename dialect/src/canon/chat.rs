@@ -241,6 +241,17 @@ impl Reasoning {
         };
         self.effort.or(self.budget.map(of_budget))
     }
+
+    /// The budget that is asked for, or the one of the effort by the same table.
+    pub fn nearest_budget(&self) -> Option<u32> {
+        let of_effort = |effort| match effort {
+            Effort::None => 0,
+            Effort::Minimal | Effort::Low => 1024,
+            Effort::Medium => 8192,
+            Effort::High | Effort::ExtraHigh | Effort::Max => 24_576,
+        };
+        self.budget.or(self.effort.map(of_effort))
+    }
 }
 
 impl Chat {
@@ -320,12 +331,27 @@ impl Tool {
 }
 
 impl Format {
+    /// Asks for any JSON object.
+    pub(crate) const JSON_IN_WORDS: &str =
+        "Answer with a JSON object only: no text around it, and no Markdown fences.";
+
+    /// Whether OpenAI refuses to answer `messages` in this form: it wants the word "json" in them.
+    pub(crate) fn lacks_the_word(&self, messages: &[Message]) -> bool {
+        let has_word = |part: &Part| match part {
+            Part::Text(text) => {
+                let mut words = text.as_bytes().windows(4);
+                words.any(|word| word.eq_ignore_ascii_case(b"json"))
+            }
+            _ => false,
+        };
+        let mut parts = messages.iter().flat_map(|message| &message.parts);
+        *self == Self::Json && !parts.any(has_word)
+    }
+
     /// Asks for it in words, where there is no field for it.
     pub(crate) fn in_words(&self) -> Cow<'static, str> {
         match self {
-            Self::Json => Cow::Borrowed(
-                "Answer with a JSON object only: no text around it, and no Markdown fences.",
-            ),
+            Self::Json => Cow::Borrowed(Self::JSON_IN_WORDS),
             Self::Schema(Schema { schema, .. }) => Cow::Owned(format!(
                 "Answer only with JSON that follows this schema: no text around it, and no Markdown fences.\n{schema}"
             )),

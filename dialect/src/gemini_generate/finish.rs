@@ -11,12 +11,37 @@ pub(super) fn malformed_call(name: &str, arguments: &str) -> String {
     format!("Malformed function call: {name}({arguments})")
 }
 
-/// What went wrong, if an answer that says nothing ended for `reason`: a call that is no JSON, above all. Asking again, or
-/// someone else, helps.
-pub(super) fn failure_of(reason: &str, message: Option<&str>) -> Option<UpstreamError> {
-    let is_an_end = matches!(reason, "STOP" | "MAX_TOKENS")
-        || matches!(finish_of(reason, false), None | Some(Finish::ContentFilter));
-    (!is_an_end).then(|| UpstreamError {
+/// Which reasons for the end of an answer that says nothing make it a failure: asking again, or someone else, helps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// All that no other dialect has a word for.
+    #[default]
+    Unusual,
+    /// What the model did wrong: a call that is no JSON, above all. Google's own clients know what to do about the others.
+    Mistakes,
+}
+
+/// What went wrong, if an answer that says nothing ended for `reason`.
+pub(super) fn failure_of(
+    reason: &str,
+    message: Option<&str>,
+    failing: Failing,
+) -> Option<UpstreamError> {
+    let is_failure = match failing {
+        Failing::Unusual => {
+            let finish = finish_of(reason, false);
+            !matches!(reason, "STOP" | "MAX_TOKENS")
+                && !matches!(finish, None | Some(Finish::ContentFilter))
+        }
+        Failing::Mistakes => matches!(
+            reason,
+            MALFORMED_CALL
+                | "UNEXPECTED_TOOL_CALL"
+                | "MISSING_THOUGHT_SIGNATURE"
+                | "MALFORMED_RESPONSE"
+        ),
+    };
+    is_failure.then(|| UpstreamError {
         message: match message {
             Some(message) => {
                 format!("The answer ended with `{reason}` and nothing said: {message}")

@@ -39,7 +39,8 @@ pub(super) struct Content<'a> {
     pub(super) parts: Option<Vec<Part<'a>>>,
 }
 
-/// Parts of other kinds come only if Google's own tools were asked for, which the canonical form has no place for.
+/// Parts of other kinds come only if Google's own tools or images were asked for, which the canonical form has no place
+/// for.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Part<'a> {
@@ -48,6 +49,30 @@ pub(super) struct Part<'a> {
     pub(super) thought_signature: Option<String>,
     #[serde(borrow)]
     pub(super) function_call: Option<FunctionCall<'a>>,
+    inline_data: Option<IgnoredAny>,
+    file_data: Option<IgnoredAny>,
+    executable_code: Option<IgnoredAny>,
+    code_execution_result: Option<IgnoredAny>,
+    tool_call: Option<IgnoredAny>,
+    tool_response: Option<IgnoredAny>,
+}
+
+impl Part<'_> {
+    /// Whether an answer with this part is one. Thoughts are for nothing without an answer.
+    pub(super) fn says_something(&self) -> bool {
+        let others = [
+            &self.inline_data,
+            &self.file_data,
+            &self.executable_code,
+            &self.code_execution_result,
+            &self.tool_call,
+            &self.tool_response,
+        ];
+        let has_text = self.text.as_ref().is_some_and(|text| !text.is_empty());
+        let is_thought = self.thought == Some(true);
+        self.function_call.is_some()
+            || (!is_thought && (has_text || others.into_iter().any(Option::is_some)))
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::finish::Failing;
 use super::incoming::{Answer, Candidate, Part as AnswerPart, PromptFeedback};
 use super::{OWN, finish, incoming, logprobs, usage};
 use crate::canon::{Choice, Finish, Part, Proof, Reply, ToolCall};
@@ -13,6 +14,19 @@ use crate::{ReplyFault, UpstreamError};
 ///
 /// What is no answer: an error in spite of the status, a web page, half a document.
 pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
+    read(body, Failing::Unusual)
+}
+
+/// As [`read_reply`], of an answer that goes to a client as it is.
+///
+/// # Errors
+///
+/// As [`read_reply`], but not what Google's own clients understand.
+pub(crate) fn observe_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
+    read(body, Failing::Mistakes)
+}
+
+fn read(body: &[u8], failing: Failing) -> Result<Reply, ReplyFault> {
     let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else {
         return Err(incoming::fault_of(body));
     };
@@ -21,17 +35,10 @@ pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
     }
     let mut candidates = answer.candidates.unwrap_or_default();
     candidates.sort_by_key(|candidate| candidate.index.unwrap_or_default());
-    let mut failure = None;
-    let mut choices: Vec<Choice> = candidates
-        .into_iter()
-        .map(|candidate| read_candidate(candidate, &mut failure))
-        .collect();
-    let says_nothing = |choice: &Choice| choice.parts.iter().all(is_thought);
-    if let Some(failure) = failure
-        && choices.iter().all(says_nothing)
-    {
+    if let Some(failure) = failure_of(&candidates, failing) {
         return Err(ReplyFault::from(failure));
     }
+    let mut choices: Vec<Choice> = candidates.into_iter().map(read_candidate).collect();
     if choices.is_empty() {
         // A prompt that Google refuses to answer has no candidates.
         let feedback = answer.prompt_feedback.as_ref();
@@ -56,13 +63,20 @@ pub(crate) fn read_reply(body: &[u8]) -> Result<Reply, ReplyFault> {
     })
 }
 
-/// Thoughts are for nothing without an answer.
-fn is_thought(part: &Part) -> bool {
-    matches!(part, Part::Thinking { .. } | Part::RedactedThinking(_))
+/// What went wrong, if nothing is said at all.
+fn failure_of(candidates: &[Candidate<'_>], failing: Failing) -> Option<UpstreamError> {
+    let contents = candidates.iter().filter_map(|it| it.content.as_ref());
+    let mut parts = contents.flat_map(|content| content.parts.iter().flatten());
+    if parts.any(AnswerPart::says_something) {
+        return None;
+    }
+    candidates.iter().find_map(|candidate| {
+        let reason = candidate.finish_reason.as_deref().unwrap_or("STOP");
+        finish::failure_of(reason, candidate.finish_message.as_deref(), failing)
+    })
 }
 
-/// Leaves in `failure` what went wrong, should this be nothing.
-fn read_candidate(candidate: Candidate<'_>, failure: &mut Option<UpstreamError>) -> Choice {
+fn read_candidate(candidate: Candidate<'_>) -> Choice {
     let content = candidate.content.and_then(|content| content.parts);
     let mut parts = Vec::new();
     for part in content.unwrap_or_default() {
@@ -70,10 +84,6 @@ fn read_candidate(candidate: Candidate<'_>, failure: &mut Option<UpstreamError>)
     }
     let has_calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let reason = candidate.finish_reason.as_deref().unwrap_or("STOP");
-    let message = candidate.finish_message.as_deref();
-    *failure = failure
-        .take()
-        .or_else(|| finish::failure_of(reason, message));
     Choice {
         finish: finish::finish_of(reason, has_calls).unwrap_or_default(),
         parts,
@@ -91,6 +101,7 @@ fn read_part(part: AnswerPart<'_>, parts: &mut Vec<Part>) {
         thought,
         thought_signature,
         function_call,
+        ..
     } = part;
     let signature = thought_signature.and_then(|data| Proof::new(OWN, data));
     if let Some(call) = function_call {
@@ -172,6 +183,46 @@ mod tests {
         }
         assert!(read(r#"{"candidates":[{"finishReason":"STOP"}]}"#).is_ok());
         assert!(read(r#"{"candidates":[{"finishReason":"MAX_TOKENS"}]}"#).is_ok());
+    }
+
+    #[test]
+    fn an_answer_in_googles_own_words_is_no_failure() {
+        for part in [
+            r#"{"inlineData":{"mimeType":"image/png","data":"aGk="}}"#,
+            r#"{"executableCode":{"language":"PYTHON","code":"1"}}"#,
+            r#"{"codeExecutionResult":{"outcome":"OUTCOME_OK"}}"#,
+        ] {
+            let body = |part: &str| {
+                format!(
+                    r#"{{"candidates":[{{"finishReason":"TOO_MANY_TOOL_CALLS","content":{{"parts":[{part}]}}}}]}}"#
+                )
+            };
+            let thought = part.replacen('{', r#"{"thought":true,"#, 1);
+
+            assert!(read(&body(part)).is_ok(), "{part}");
+            assert!(read(&body(&thought)).is_err(), "{thought}");
+            assert!(read(&body(r#"{"text":""}"#)).is_err());
+        }
+    }
+
+    #[test]
+    fn to_googles_own_clients_only_the_models_mistakes_are_failures() {
+        let observe = |reason: &str| {
+            let body = format!(r#"{{"candidates":[{{"finishReason":"{reason}"}}]}}"#);
+            observe_reply(body.as_bytes())
+        };
+
+        for reason in ["NO_IMAGE", "OTHER", "TOO_MANY_TOOL_CALLS"] {
+            assert!(observe(reason).is_ok(), "{reason}");
+        }
+        for reason in [
+            "MALFORMED_FUNCTION_CALL",
+            "UNEXPECTED_TOOL_CALL",
+            "MISSING_THOUGHT_SIGNATURE",
+            "MALFORMED_RESPONSE",
+        ] {
+            assert!(observe(reason).is_err(), "{reason}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::finish::Failing;
 use super::incoming::{Answer, Candidate, FunctionCall, Part, PromptFeedback};
 use super::{OWN, finish, logprobs, usage};
 use crate::UpstreamError;
@@ -15,6 +16,7 @@ use crate::relay::StreamFaultKind;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
+    failing: Failing,
     is_started: bool,
     choices: BTreeMap<u32, Progress>,
 }
@@ -23,7 +25,7 @@ pub(crate) struct Reader {
 #[derive(Debug, Default)]
 struct Progress {
     n_calls: u32,
-    has_text: bool,
+    says_something: bool,
     /// Of the calls that have one.
     call_ids: Vec<String>,
     has_unsigned_thoughts: bool,
@@ -84,6 +86,14 @@ impl StreamReader for Reader {
 }
 
 impl Reader {
+    /// Reads a stream that goes to a client as it is.
+    pub(crate) fn observing() -> Self {
+        Self {
+            failing: Failing::Mistakes,
+            ..Self::default()
+        }
+    }
+
     fn read_candidate(
         &mut self,
         candidate: Candidate<'_>,
@@ -102,9 +112,10 @@ impl Reader {
         }
         let has_calls = progress.n_calls > 0;
         let reason = candidate.finish_reason.unwrap_or_default();
-        let says_nothing = |progress: &Progress| progress.n_calls == 0 && !progress.has_text;
+        let says_nothing = |progress: &Progress| !progress.says_something;
         if self.choices.values().all(says_nothing)
-            && let Some(failure) = finish::failure_of(&reason, candidate.finish_message.as_deref())
+            && let Some(failure) =
+                finish::failure_of(&reason, candidate.finish_message.as_deref(), self.failing)
         {
             return Err(StreamFaultKind::Upstream(Box::new(failure)));
         }
@@ -129,11 +140,13 @@ impl Reader {
 
 impl Progress {
     fn read_part(&mut self, choice: u32, part: Part<'_>, events: &mut Vec<Event>) {
+        self.says_something |= part.says_something();
         let Part {
             text,
             thought,
             thought_signature,
             function_call,
+            ..
         } = part;
         let signature = thought_signature.and_then(|data| Proof::new(OWN, data));
         if let Some(call) = function_call {
@@ -154,7 +167,6 @@ impl Progress {
         }
         if let Some(text) = text {
             self.has_unsigned_thoughts = false;
-            self.has_text = true;
             events.push(Event::Text { choice, text });
         }
     }
@@ -341,6 +353,38 @@ mod tests {
             error.message
         );
         assert_eq!(said.last(), Some(&finish(Finish::Stop)));
+    }
+
+    #[test]
+    fn an_image_or_code_is_an_answer_too() {
+        let failed = json!({"candidates": [{"finishReason": "TOO_MANY_TOOL_CALLS"}]});
+
+        for said in [
+            json!({"inlineData": {"mimeType": "image/png", "data": "aGk="}}),
+            json!({"executableCode": {"language": "PYTHON", "code": "1"}}),
+            json!({"codeExecutionResult": {"outcome": "OUTCOME_OK"}}),
+        ] {
+            assert_eq!(
+                events(&[part(&said), failed.clone()]),
+                [finish(Finish::Stop)]
+            );
+        }
+        assert!(matches!(
+            fault(&failed.to_string()),
+            StreamFaultKind::Upstream(_)
+        ));
+    }
+
+    #[test]
+    fn to_googles_own_clients_only_the_models_mistakes_are_failures() {
+        let observe = |reason: &str| {
+            let frame = json!({"candidates": [{"finishReason": reason}]}).to_string();
+            Reader::observing().read(frame.as_bytes(), &mut Vec::new())
+        };
+
+        assert_eq!(observe("NO_IMAGE"), Ok(()));
+        assert_eq!(observe("OTHER"), Ok(()));
+        assert!(observe("MALFORMED_FUNCTION_CALL").is_err());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Map;
 use shared::config::{Dialect, Manners};
 
 use super::{read_chat, read_reply, write_chat, write_reply};
@@ -58,7 +57,7 @@ fn a_request_that_is_read_and_written_asks_the_same() {
         dialect: Dialect::GeminiGenerate,
         manners: Manners::Plain,
         model: "m",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: true,
     };
     let losses = Losses::new(Dialect::GeminiGenerate, Dialect::GeminiGenerate, true);

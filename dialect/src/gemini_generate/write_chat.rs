@@ -51,8 +51,34 @@ pub(crate) fn write_chat(
         contents: contents::contents(chat, target.model, losses)?,
         tools: tools::tools(chat),
         tool_config: tools::tool_config(chat),
-        generation_config: GenerationConfig::new(chat, losses)?,
+        generation_config: GenerationConfig::new(chat, target.model, losses)?,
     };
     serde_json::to_vec(&request)
         .map_err(|error| BadRequest::new(format!("The request cannot be written: {error}.")))
+}
+
+/// Which Gemini `model` is, by its name; the newest, where it has another name.
+fn generation(model: &str) -> u32 {
+    let name = model.rsplit('/').next().unwrap_or_default();
+    let version = name.strip_prefix("gemini-").unwrap_or_default();
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next();
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::generation;
+
+    #[test]
+    fn a_models_generation_is_in_its_name() {
+        assert_eq!(generation("gemini-2.5-flash"), 2);
+        assert_eq!(generation("models/gemini-1.5-pro"), 1);
+        assert_eq!(generation("publishers/google/models/gemini-3-pro"), 3);
+        assert_eq!(generation("gemini-10"), 10);
+        for other in ["gemini-flash-latest", "gemma-3", "gemini-", "m", ""] {
+            assert_eq!(generation(other), u32::MAX, "{other}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use self::messages::MessageShape;
 use self::tools::{ChoiceShape, FormatShape, ToolShape};
 use super::manners::{Fields, Habits};
-use crate::canon::{Chat, Field, Losses, Unsupported};
+use crate::canon::{Chat, Field, Format, Losses, Unsupported};
 use crate::{BadRequest, Target};
 
 #[derive(Serialize)]
@@ -90,7 +90,14 @@ pub(crate) fn write_chat(
     let format = chat.format.as_ref();
     let response_format = format.and_then(|format| FormatShape::of(format, habits, losses));
     let mut messages = messages::shapes(chat, habits, losses)?;
-    if let (None, Some(format)) = (&response_format, format) {
+    // Who speaks OpenAI's language knows that it wants the word.
+    let lacks_the_word =
+        |format: &&Format| !losses.is_within_a_family() && format.lacks_the_word(&chat.messages);
+    let in_words = match &response_format {
+        None => format,
+        Some(_) => format.filter(lacks_the_word),
+    };
+    if let Some(format) = in_words {
         messages::instruct(&mut messages, format.in_words());
     }
     let (tools, tool_choice) = tools::offer(chat, habits, losses)?;

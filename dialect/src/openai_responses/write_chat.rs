@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use self::items::InputItem;
 use self::settings::{ReasoningAsked, TextAsked, ToolChoiceAsked, ToolOffered};
-use crate::canon::{Chat, Field, Losses};
+use crate::canon::{Chat, Field, Format, Losses};
 use crate::{BadRequest, Target};
 
 #[derive(Serialize)]
@@ -74,6 +74,15 @@ pub(crate) fn write_chat(
         }
         instructions.push_str(&format.in_words());
     }
+    let mut input = items::write(messages, chat.messages.len() - messages.len(), losses)?;
+    // Who speaks OpenAI's language knows that it wants the word; but in instructions it does not count.
+    let lacks_the_word = |format: &Format| {
+        let is_owed = !losses.is_within_a_family() || !format.lacks_the_word(&chat.messages);
+        is_owed && format.lacks_the_word(messages)
+    };
+    if has_format && chat.format.as_ref().is_some_and(lacks_the_word) {
+        input.insert(0, InputItem::system(Format::JSON_IN_WORDS));
+    }
     let reasoning = settings::reasoning(chat.reasoning.as_ref());
     let mut include = Vec::new();
     if reasoning.as_ref().is_some_and(ReasoningAsked::is_thinking) {
@@ -86,7 +95,7 @@ pub(crate) fn write_chat(
     let request = Request {
         model: target.model,
         instructions,
-        input: items::write(messages, chat.messages.len() - messages.len(), losses)?,
+        input,
         tools: settings::tools(&chat.tools, losses),
         tool_choice: chat.tool_choice.as_ref().map(settings::tool_choice),
         parallel_tool_calls: chat.parallel_tool_calls,

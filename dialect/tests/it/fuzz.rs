@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dialect::canon::StreamVariant;
 use dialect::{
-    Ask, Endpoint, Exchange, PathFacts, StreamRelay, Target, TokenCounter, UpstreamError,
-    inspect_reply, wire,
+    Ask, Endpoint, Exchange, Overrides, PathFacts, StreamRelay, Target, TokenCounter,
+    UpstreamError, inspect_reply, wire,
 };
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
@@ -248,7 +248,7 @@ fn overrides(chance: &mut Chance) -> Map<String, Value> {
 fn no_request_makes_a_parser_panic() {
     let counter = TokenCounter::new();
     run("requests", |input, chance| {
-        let overrides = overrides(chance);
+        let overrides = Overrides::from(overrides(chance));
         let drop_unsupported = chance.below(2) == 0;
         for endpoint in Endpoint::ALL {
             let path = PathFacts {
@@ -260,7 +260,7 @@ fn no_request_makes_a_parser_panic() {
             };
             let _refused = ask.check();
             ask.needs().missing_in(&[Capability::Text]);
-            ask.estimate(&counter, &overrides);
+            ask.estimate(&counter, overrides.fields());
             let same = ask.for_same_dialect(Manners::Plain, "upstream", &overrides);
             assert_json(&same, endpoint.name());
             for dialect in Dialect::ALL {

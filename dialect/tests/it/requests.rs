@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use dialect::canon::StreamVariant;
-use dialect::{Ask, Endpoint, Exchange, PathFacts, Target};
+use dialect::{Ask, Endpoint, Exchange, Overrides, PathFacts, Target};
 use serde_json::{Map, Value, json};
 use shared::config::{Dialect, Manners};
 
@@ -31,7 +31,7 @@ fn every_request_is_told_to_every_upstream() {
                     dialect,
                     manners: Manners::Plain,
                     model: "upstream-model",
-                    overrides: &Map::new(),
+                    overrides: &Overrides::default(),
                     drop_unsupported: false,
                 };
                 let output = match Exchange::new(&ask, StreamVariant::Usual, &target) {
@@ -67,7 +67,7 @@ fn a_request_in_the_upstreams_own_dialect_keeps_every_byte() {
                 dialect: endpoint.dialect(),
                 manners: Manners::Plain,
                 model: ask.model(),
-                overrides: &Map::new(),
+                overrides: &Overrides::default(),
                 drop_unsupported: false,
             };
             // A stream's usage is asked for, which changes OpenAI's requests.
@@ -112,7 +112,7 @@ fn a_refusal_names_what_the_client_sent() {
                         dialect,
                         manners,
                         model: "upstream-model",
-                        overrides: &Map::new(),
+                        overrides: &Overrides::default(),
                         drop_unsupported: false,
                     };
                     let Err(refused) = Exchange::new(&ask, StreamVariant::Usual, &target) else {
@@ -148,7 +148,7 @@ fn check_refused(endpoint: Endpoint, request: &Value, dialect: Dialect, path: &s
         dialect,
         manners: Manners::Plain,
         model: "upstream-model",
-        overrides: &Map::new(),
+        overrides: &Overrides::default(),
         drop_unsupported: false,
     };
 
@@ -236,7 +236,7 @@ fn a_part_is_named_by_the_clients_own_path() {
 fn a_field_that_the_configuration_forces_has_the_name_it_has_there() {
     let request = json!({"contents": [{"parts": [{"text": "Hi"}]}]});
     let ask = ask(Endpoint::GenerateContent, request.to_string().as_bytes());
-    let overrides = Map::from_iter([("seed".to_owned(), json!(1))]);
+    let overrides = Overrides::from(Map::from_iter([("seed".to_owned(), json!(1))]));
     let target = Target {
         dialect: Dialect::AnthropicMessages,
         manners: Manners::Plain,

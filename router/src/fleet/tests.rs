@@ -51,7 +51,7 @@ fn model(name: &str, aliases: &[&str], providers: &[Provider]) -> Model {
         exclusive: false,
         limits: Limits::default(),
         upstreams: providers.iter().map(upstream).collect(),
-        overrides: Map::new(),
+        overrides: serde_json::Map::new(),
         drop_unsupported: false,
     }
 }

@@ -56,7 +56,9 @@ impl<'a> Admission<'a> {
         caller: &'a Caller,
         priority: Priority,
     ) -> Result<Self, Problem> {
-        let tokens = wording.ask().estimate(&pipeline.counter, &model.overrides);
+        let tokens = wording
+            .ask()
+            .estimate(&pipeline.counter, model.overrides.fields());
         let model = rank::able(model, wording, &pipeline.counter)?;
         let home = wording.ask().previous_response();
         let home = home.and_then(|id| pipeline.responses.account_of(&id));

@@ -90,8 +90,8 @@ async fn exchange(
     lease.mark_sent();
     let candidate = lease.candidate();
     let form = lease.wording().form();
-    let form =
-        form.map(|form| form.for_upstream(&candidate.upstream_model, &lease.model().overrides));
+    let form = form
+        .map(|form| form.for_upstream(&candidate.upstream_model, lease.model().overrides.fields()));
     let attempt = Attempt {
         base_url: &candidate.provider.base_url,
         provider_headers: &candidate.provider.headers,

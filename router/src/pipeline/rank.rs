@@ -46,7 +46,7 @@ pub(crate) fn able(
     }
     let ask = wording.ask();
     let needs = ask.needs();
-    let tokens = ask.context_tokens(counter, &model.overrides);
+    let tokens = ask.context_tokens(counter, model.overrides.fields());
     let mut able = Vec::with_capacity(model.candidates.len());
     let mut refusal = None;
     for candidate in &model.candidates {

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dialect::canon::{AnswerFacts, StreamVariant};
-use dialect::{Ask, BadRequest, Endpoint, Exchange, Target, goes_through};
-use serde_json::{Map, Value};
+use dialect::{Ask, BadRequest, Endpoint, Exchange, Overrides, Target, goes_through};
 use shared::config::{Dialect, Manners};
 
 use crate::fleet::{FleetCandidate, FleetModel};
@@ -30,7 +29,7 @@ struct Kind {
     manners: Manners,
     model: String,
     /// They may be others once the configuration was read again.
-    overrides: Map<String, Value>,
+    overrides: Overrides,
     drop_unsupported: bool,
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use dialect::canon::StreamVariant;
-use dialect::{Ask, Endpoint, Framing, PathFacts, Target};
+use dialect::{Ask, Endpoint, Framing, Overrides, PathFacts, Target};
 use http::HeaderName;
 use shared::config::Dialect;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -170,7 +170,7 @@ fn exchange() -> Exchange {
         dialect: Dialect::OpenaiChat,
         manners: Manners::Plain,
         model: "m",
-        overrides: &serde_json::Map::new(),
+        overrides: &Overrides::default(),
         drop_unsupported: false,
     };
     Exchange::new(&ask, StreamVariant::Usual, &target).unwrap()

@@ -26,6 +26,19 @@ pub(super) fn of_arguments(item: &Item<'_>) -> Reading<Value> {
     Ok(item.value().clone())
 }
 
+/// Whether the word that OpenAI demands beside `json_object` is in what `messages` say.
+pub(super) fn says_json(messages: &Value) -> bool {
+    match messages {
+        Value::String(text) => text.to_lowercase().contains("json"),
+        Value::Array(parts) => parts.iter().any(says_json),
+        Value::Object(fields) => ["content", "text", "output"]
+            .iter()
+            .filter_map(|name| fields.get(*name))
+            .any(says_json),
+        _ => false,
+    }
+}
+
 /// OpenAI's rule for formats: an answer is an object, and its schema says so.
 pub(super) fn check_root(schema: &Item<'_>) -> Reading<()> {
     let kind = schema.any_object()?.get("type");

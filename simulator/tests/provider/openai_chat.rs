@@ -237,6 +237,10 @@ async fn what_openai_refuses_is_refused_with_its_field() {
         (json!({"stream_options": {}}), "stream_options"),
         (json!({"stop": ["1", "2", "3", "4", "5"]}), "stop"),
         (
+            json!({"response_format": {"type": "json_object"}}),
+            "messages",
+        ),
+        (
             json!({"response_format": open}),
             "response_format.json_schema.schema",
         ),

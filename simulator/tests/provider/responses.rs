@@ -290,6 +290,10 @@ async fn what_openai_refuses_is_refused_with_its_field() {
             json!({"text": {"format": {"type": "json_schema", "json_schema": {}}}}),
             "text.format.name",
         ),
+        (
+            json!({"text": {"format": {"type": "json_object"}}, "instructions": "Answer in JSON."}),
+            "input",
+        ),
         (json!({"reasoning": {"budget": 1}}), "reasoning.budget"),
         (json!({"stream_options": {}}), "stream_options"),
     ] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use dialect::canon::{AnswerFacts, StreamVariant};
-use dialect::{Endpoint, Exchange, PathFacts, Target, TokenCounter, Usage};
+use dialect::{Endpoint, Exchange, Overrides, PathFacts, Target, TokenCounter, Usage};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::redirect;
 use shared::config::{Config, Dialect, Probe, Provider};
@@ -176,7 +176,7 @@ impl ProbeClient {
             dialect: provider.dialect,
             manners: provider.manners,
             model: ask.model,
-            overrides: &serde_json::Map::new(),
+            overrides: &Overrides::default(),
             drop_unsupported: true,
         };
         let exchange = dialect::Ask::parse(

@@ -17,7 +17,7 @@ fn write_with(chat: &Chat, drop_unsupported: bool) -> Result<Value, BadRequest> 
         dialect: Dialect::AnthropicMessages,
         manners: Manners::Plain,
         model: "claude",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported,
     };
     let losses = Losses::new(Dialect::OpenaiChat, target.dialect, drop_unsupported);

@@ -31,26 +31,12 @@ pub(super) enum Display {
 
 impl Thinking {
     /// `None` where the model's own way is as good: an effort without a budget says nothing of thoughts, unless they are
-    /// to be shown. And where the API refuses thoughts: beside a choice that forces a call, with no room for the smallest
-    /// budget, and with a budget after `has_unthought_calls`.
+    /// to be shown. And where the API refuses a budget: beside a choice that forces a call, with no room for the smallest
+    /// one, and after `has_unthought_calls`.
     pub(super) fn of(chat: &Chat, has_unthought_calls: bool) -> Option<Self> {
         let reasoning = chat.reasoning.as_ref()?;
         if reasoning.effort == Some(Effort::None) || reasoning.budget == Some(0) {
             return Some(Self::Disabled);
-        }
-        let is_forced = matches!(
-            chat.tool_choice,
-            Some(
-                ToolChoice::Required
-                    | ToolChoice::Named(_)
-                    | ToolChoice::Among {
-                        is_required: true,
-                        ..
-                    }
-            )
-        );
-        if is_forced {
-            return None;
         }
         let Some(budget) = reasoning.budget else {
             let is_shown = reasoning.is_shown == Some(true);
@@ -62,7 +48,18 @@ impl Thinking {
         let room = chat
             .max_tokens
             .map_or(u32::MAX, |max| max.saturating_sub(1));
-        if room < BUDGET_MIN || has_unthought_calls {
+        let is_forced = matches!(
+            chat.tool_choice,
+            Some(
+                ToolChoice::Required
+                    | ToolChoice::Named(_)
+                    | ToolChoice::Among {
+                        is_required: true,
+                        ..
+                    }
+            )
+        );
+        if is_forced || room < BUDGET_MIN || has_unthought_calls {
             return None;
         }
         Some(Self::Enabled {

@@ -15,7 +15,7 @@ fn check(endpoint: Endpoint, body: &str, expected: &str) {
     };
     let ask = Ask::parse(endpoint, path, Bytes::from(body.clone())).unwrap();
 
-    let sent = ask.for_same_dialect(Manners::Plain, "m", &Map::new());
+    let sent = ask.for_same_dialect(Manners::Plain, "m", &Map::new().into());
 
     assert_eq!(sent, expected, "{} {body}", endpoint.name());
     serde_json::from_slice::<Value>(&sent).unwrap();

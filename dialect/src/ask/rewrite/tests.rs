@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use shared::config::Manners;
 
-use crate::{Ask, Endpoint, PathFacts};
+use crate::{Ask, Endpoint, Overrides, PathFacts};
 
 #[track_caller]
 fn check(endpoint: Endpoint, body: &str, forced: Value, expected: &str) {
@@ -15,7 +15,7 @@ fn check(endpoint: Endpoint, body: &str, forced: Value, expected: &str) {
         panic!("an object")
     };
 
-    let sent = ask.for_same_dialect(Manners::Plain, "up", &forced);
+    let sent = ask.for_same_dialect(Manners::Plain, "up", &Overrides::from(forced.clone()));
 
     assert_eq!(sent, expected, "{} {forced:?}", endpoint.name());
     serde_json::from_slice::<Value>(&sent).unwrap();
@@ -198,7 +198,7 @@ fn an_override_is_told_in_the_dialects_own_words() {
         Endpoint::Messages,
         r#"{"model":"m","max_tokens":9}"#,
         json!({"stop": "END", "parallel_tool_calls": false, "max_tokens": 4096}),
-        r#"{"stop_sequences":["END"],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"model":"up","max_tokens":4096}"#,
+        r#"{"stop_sequences":["END"],"model":"up","max_tokens":4096}"#,
     );
     check(
         Endpoint::Messages,
@@ -208,9 +208,9 @@ fn an_override_is_told_in_the_dialects_own_words() {
     );
     check(
         Endpoint::Messages,
-        r#"{"model":"m","tool_choice":{"type":"any"}}"#,
+        r#"{"model":"m","tools":[{"name":"f"}],"tool_choice":{"type":"any"}}"#,
         json!({"parallel_tool_calls": false}),
-        r#"{"model":"up","tool_choice":{"disable_parallel_tool_use":true,"type":"any"}}"#,
+        r#"{"model":"up","tools":[{"name":"f"}],"tool_choice":{"disable_parallel_tool_use":true,"type":"any"}}"#,
     );
     check(
         Endpoint::GenerateContent,
@@ -262,11 +262,104 @@ fn an_override_that_the_dialect_has_no_words_for_is_left_to_the_provider() {
 fn bytes_that_go_through_have_the_history_that_the_provider_takes() {
     let body = r#"{"model":"up","messages":[{"role":"assistant","content":"Hi","reasoning_content":"Hm"}]}"#;
     let ask = Ask::parse(Endpoint::ChatCompletions, PathFacts::default(), body.into()).unwrap();
-    let sent = |manners| ask.for_same_dialect(manners, "up", &Map::new());
+    let sent = |manners| ask.for_same_dialect(manners, "up", &Map::new().into());
 
     assert_eq!(sent(Manners::Plain), body);
     assert_eq!(
         sent(Manners::Groq),
         r#"{"model":"up","messages":[{"role":"assistant","content":"Hi"}]}"#
+    );
+}
+
+#[test]
+fn json_that_is_forced_in_words_leaves_what_the_system_says() {
+    let words = "Answer with a JSON object only: no text around it, and no Markdown fences.";
+    let anthropic = |body: &str, expected: &str| {
+        let forced = json!({"response_format": {"type": "json_object"}});
+        check(
+            Endpoint::Messages,
+            body,
+            forced,
+            &expected.replace("WORDS", words),
+        );
+    };
+
+    anthropic(
+        r#"{"model":"m","system":"Be \"brief\"."}"#,
+        r#"{"model":"up","system":"Be \"brief\".\n\nWORDS"}"#,
+    );
+    anthropic(
+        r#"{"model":"m","system":[{"type":"text","text":"a"}]}"#,
+        r#"{"model":"up","system":[{"type":"text","text":"a"},{"type":"text","text":"WORDS"}]}"#,
+    );
+    anthropic(
+        r#"{"model":"m","system":[ ]}"#,
+        r#"{"model":"up","system":[ {"type":"text","text":"WORDS"}]}"#,
+    );
+    anthropic(
+        r#"{"model":"m","system":""}"#,
+        r#"{"model":"up","system":"WORDS"}"#,
+    );
+    anthropic(
+        r#"{"model":"m","system":null}"#,
+        r#"{"model":"up","system":"WORDS"}"#,
+    );
+    anthropic(r#"{"model":"m"}"#, r#"{"system":"WORDS","model":"up"}"#);
+}
+
+#[test]
+fn a_form_that_the_dialect_has_no_value_for_takes_the_clients_away() {
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m"}"#,
+        json!({"response_format": {"type": "text"}}),
+        r#"{"model":"up"}"#,
+    );
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m","output_config":{"format":{"type":"json_schema"}}}"#,
+        json!({"response_format": {"type": "text"}}),
+        r#"{"model":"up","output_config":{"format":null}}"#,
+    );
+}
+
+#[test]
+fn calls_are_one_at_a_time_only_where_there_are_tools() {
+    let forced = || json!({"parallel_tool_calls": false});
+    let same = |endpoint, fields: &str| {
+        let body = format!(r#"{{"model":"m"{fields}}}"#);
+        let expected = format!(r#"{{"model":"up"{fields}}}"#);
+        check(endpoint, &body, forced(), &expected);
+    };
+
+    for endpoint in [
+        Endpoint::Messages,
+        Endpoint::ChatCompletions,
+        Endpoint::Responses,
+    ] {
+        same(endpoint, "");
+        same(endpoint, r#","tools":[]"#);
+    }
+    same(
+        Endpoint::Messages,
+        r#","tools":[{}],"tool_choice":{"type":"none"}"#,
+    );
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m","tools":[{}]}"#,
+        forced(),
+        r#"{"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"model":"up","tools":[{}]}"#,
+    );
+    check(
+        Endpoint::ChatCompletions,
+        r#"{"model":"m","tools":[{}]}"#,
+        forced(),
+        r#"{"parallel_tool_calls":false,"model":"up","tools":[{}]}"#,
+    );
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m","tools":[{}],"tool_choice":{"type":"any","disable_parallel_tool_use":true}}"#,
+        json!({"parallel_tool_calls": true}),
+        r#"{"model":"up","tools":[{}],"tool_choice":{"type":"any","disable_parallel_tool_use":false}}"#,
     );
 }

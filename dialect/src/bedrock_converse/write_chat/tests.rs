@@ -1,4 +1,4 @@
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
@@ -11,7 +11,7 @@ fn write_with(chat: &Chat, is_dropping: bool) -> Result<Value, BadRequest> {
         dialect: Dialect::BedrockConverse,
         manners: Manners::Plain,
         model: "anthropic.claude",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: is_dropping,
     };
     let losses = Losses::new(Dialect::OpenaiChat, target.dialect, is_dropping);
@@ -464,7 +464,7 @@ fn one_call_at_a_time_cannot_be_asked() {
 #[test]
 fn a_request_asks_for_no_more_strictness_than_the_api_takes() {
     let nullable = |n: usize| (format!("p{n}"), json!({"type": ["string", "null"]}));
-    let properties: Map<String, Value> = (0..9).map(nullable).collect();
+    let properties: serde_json::Map<String, Value> = (0..9).map(nullable).collect();
     let required: Vec<&String> = properties.keys().collect();
     let schema = json!({"type": "object", "required": required, "properties": properties});
     let strict = Tool {

@@ -1,4 +1,4 @@
-use serde_json::{Map, json};
+use serde_json::json;
 use shared::config::{Dialect, Manners};
 
 use super::*;
@@ -9,7 +9,7 @@ fn written(ask: &EmbeddingAsk, model: &str) -> Result<String, BadRequest> {
         dialect: Dialect::GeminiGenerate,
         manners: Manners::Plain,
         model,
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: false,
     };
     let losses = Losses::new(Dialect::OpenaiChat, Dialect::GeminiGenerate, false);

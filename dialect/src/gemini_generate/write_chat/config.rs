@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::generation;
 use crate::BadRequest;
 use crate::canon::{Chat, Effort, Field, Format, Losses, Part, Reasoning, Schema};
 
@@ -60,7 +61,7 @@ struct ThinkingConfig {
 }
 
 impl<'a> GenerationConfig<'a> {
-    pub(super) fn new(chat: &'a Chat, losses: &Losses) -> Result<Self, BadRequest> {
+    pub(super) fn new(chat: &'a Chat, model: &str, losses: &Losses) -> Result<Self, BadRequest> {
         if chat.stop.len() > STOP_SEQUENCES_MAX {
             losses.lose(Field::Stop)?;
         }
@@ -79,7 +80,10 @@ impl<'a> GenerationConfig<'a> {
             response_logprobs: chat.logprobs.map(|_| true),
             logprobs: chat.logprobs.and_then(|logprobs| logprobs.top),
             media_resolution: media_resolution(chat),
-            thinking_config: chat.reasoning.as_ref().map(thinking_config),
+            thinking_config: chat
+                .reasoning
+                .as_ref()
+                .map(|reasoning| thinking_config(reasoning, model)),
         })
     }
 
@@ -124,14 +128,18 @@ fn media_resolution(chat: &Chat) -> Option<&'static str> {
     }
 }
 
-/// Google takes a level or a budget, and no level for no thoughts at all. Who gives both means the budget, which is the
-/// closer word.
-fn thinking_config(reasoning: &Reasoning) -> ThinkingConfig {
+/// Google takes a level or a budget, no level for no thoughts at all, and none before Gemini 3. Who gives both means the
+/// budget, which is the closer word.
+fn thinking_config(reasoning: &Reasoning, model: &str) -> ThinkingConfig {
     let mut config = ThinkingConfig {
         include_thoughts: reasoning.is_shown,
         ..ThinkingConfig::default()
     };
-    match (reasoning.budget, reasoning.effort) {
+    let budget = match knows_levels(model) {
+        true => reasoning.budget,
+        false => reasoning.nearest_budget(),
+    };
+    match (budget, reasoning.effort) {
         (Some(budget), _) => config.thinking_budget = Some(i64::from(budget.min(BUDGET_MAX))),
         (None, Some(Effort::None)) => config.thinking_budget = Some(0),
         (None, Some(effort)) => config.thinking_level = Some(level_of(effort)),
@@ -144,6 +152,12 @@ fn thinking_config(reasoning: &Reasoning) -> ThinkingConfig {
         config.include_thoughts = config.include_thoughts.filter(|is_shown| !is_shown);
     }
     config
+}
+
+/// All models do, whatever they are called, but the ones before Gemini 3: "Thinking level is not supported for this
+/// model."
+fn knows_levels(model: &str) -> bool {
+    generation(model) >= 3
 }
 
 /// There is no word for more than `XHIGH`.
@@ -166,7 +180,7 @@ mod tests {
 
     #[track_caller]
     fn check(reasoning: &Reasoning, expected: &str) {
-        let config = thinking_config(reasoning);
+        let config = thinking_config(reasoning, "gemini-3-pro");
 
         assert_eq!(serde_json::to_string(&config).unwrap(), expected);
     }
@@ -215,6 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn models_that_know_no_levels_are_told_the_nearest_budget() {
+        for (effort, expected) in [
+            (Effort::None, 0),
+            (Effort::Minimal, 1024),
+            (Effort::Low, 1024),
+            (Effort::Medium, 8192),
+            (Effort::High, 24_576),
+            (Effort::Max, 24_576),
+        ] {
+            let reasoning = Reasoning {
+                effort: Some(effort),
+                ..Reasoning::default()
+            };
+            let config = thinking_config(&reasoning, "models/gemini-2.5-flash");
+
+            let expected = ThinkingConfig {
+                thinking_budget: Some(expected),
+                ..ThinkingConfig::default()
+            };
+            assert_eq!(config, expected, "{effort:?}");
+        }
+    }
+
+    #[test]
     fn no_thoughts_are_not_shown() {
         let none = Reasoning {
             effort: Some(Effort::None),
@@ -253,7 +291,9 @@ mod tests {
             ..Chat::default()
         };
 
-        let refused = GenerationConfig::new(&chat, &losses).map(drop).unwrap_err();
+        let refused = GenerationConfig::new(&chat, "m", &losses)
+            .map(drop)
+            .unwrap_err();
 
         assert_eq!(refused.param.as_deref(), Some("stop"));
     }

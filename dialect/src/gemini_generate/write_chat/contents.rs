@@ -10,6 +10,7 @@ use super::super::OWN;
 use super::super::arguments;
 use super::super::outgoing::{Content, FunctionResponse, Part as WrittenPart};
 use super::super::read_chat::is_googles;
+use super::generation;
 use crate::BadRequest;
 use crate::canon::{Chat, Losses, Message, Part, Proof, Role, Source, ToolResult};
 
@@ -95,8 +96,7 @@ pub(super) fn contents<'a>(
 
 /// All models do, whatever they are called, but the ones before Gemini 3.
 fn wants_signatures(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or_default();
-    !(name.starts_with("gemini-1") || name.starts_with("gemini-2"))
+    generation(model) >= 3
 }
 
 fn own(proof: &Proof) -> Option<Cow<'_, str>> {

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use shared::config::{Dialect, Manners};
 
 use super::*;
@@ -18,7 +18,7 @@ fn write(ask: &EmbeddingAsk, is_dropping: bool) -> Result<Value, BadRequest> {
         dialect: Dialect::OllamaChat,
         manners: Manners::Plain,
         model: "upstream",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: is_dropping,
     };
     let losses = Losses::new(Dialect::GeminiGenerate, Dialect::OllamaChat, is_dropping);

@@ -13,7 +13,7 @@ fn write_with(chat: &Chat, is_dropping: bool) -> Result<Value, BadRequest> {
         dialect: Dialect::OllamaChat,
         manners: Manners::Plain,
         model: "upstream",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: is_dropping,
     };
     let losses = Losses::new(Dialect::OpenaiChat, Dialect::OllamaChat, is_dropping);

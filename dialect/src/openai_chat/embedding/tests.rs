@@ -1,4 +1,4 @@
-use serde_json::{Map, json};
+use serde_json::json;
 use shared::config::{Dialect, Manners};
 
 use super::*;
@@ -44,7 +44,7 @@ fn an_ask_is_written_in_numbers() {
     let body = json!({"model": "m", "input": ["a", "b"], "dimensions": 3, "encoding_format": "base64",
         "user": "u"});
     let ask = read_ask(Endpoint::Embeddings, body.to_string().as_bytes()).unwrap();
-    let overrides = Map::new();
+    let overrides = crate::Overrides::default();
     let target = Target {
         dialect: Dialect::OpenaiChat,
         manners: Manners::Plain,

@@ -8,7 +8,7 @@ use crate::canon::{
 };
 
 fn write_as(chat: &Chat, manners: Manners, losses: &Losses) -> Result<Value, BadRequest> {
-    let overrides = Map::new();
+    let overrides = crate::Overrides::default();
     let target = Target {
         dialect: Dialect::OpenaiChat,
         manners,
@@ -453,4 +453,24 @@ fn a_stream_always_asks_for_its_usage() {
     let body = write(&chat, Manners::Plain);
 
     assert_eq!(body["stream_options"], json!({"include_usage": true}));
+}
+
+#[test]
+fn json_is_asked_for_in_words_too_where_nobody_wrote_the_word() {
+    let asks = |words: &str| Chat {
+        format: Some(Format::Json),
+        ..said(Role::User, vec![text(words)])
+    };
+    let system = json!({"role": "system", "content": Format::JSON_IN_WORDS});
+
+    for manners in [Manners::Plain, Manners::Groq] {
+        let sent = write(&asks("Name a city."), manners);
+        assert_eq!(sent["response_format"], json!({"type": "json_object"}));
+        assert_eq!(sent["messages"][0], system, "{manners:?}");
+        let sent = write(&asks("Name a city as Json."), manners);
+        assert_eq!(sent["messages"].as_array().unwrap().len(), 1);
+    }
+    let openais = Losses::new(Dialect::OpenaiResponses, Dialect::OpenaiChat, false);
+    let sent = write_as(&asks("Name a city."), Manners::Plain, &openais).unwrap();
+    assert_eq!(sent["messages"].as_array().unwrap().len(), 1);
 }

@@ -76,6 +76,15 @@ pub(super) struct Summary<'a> {
     text: &'a str,
 }
 
+impl<'a> InputItem<'a> {
+    pub(super) fn system(text: &'a str) -> Self {
+        Self::Message {
+            role: "system",
+            content: Content::Text(text),
+        }
+    }
+}
+
 /// The first system message as `instructions`, and the messages after it.
 ///
 /// Only the first: instructions come before everything, and `input` may not be empty.

@@ -11,15 +11,19 @@ use crate::canon::{
 use crate::openai_responses::read_chat;
 
 fn write_with(chat: &Chat, is_dropping: bool) -> Result<Value, BadRequest> {
+    let losses = Losses::new(Dialect::OpenaiChat, Dialect::OpenaiResponses, is_dropping);
+    write_for(chat, &losses)
+}
+
+fn write_for(chat: &Chat, losses: &Losses) -> Result<Value, BadRequest> {
     let target = Target {
         dialect: Dialect::OpenaiResponses,
         manners: Manners::Plain,
         model: "upstream-model",
-        overrides: &Map::new(),
-        drop_unsupported: is_dropping,
+        overrides: &crate::Overrides::default(),
+        drop_unsupported: false,
     };
-    let losses = Losses::new(Dialect::OpenaiChat, Dialect::OpenaiResponses, is_dropping);
-    let body = write_chat(chat, &target, &losses)?;
+    let body = write_chat(chat, &target, losses)?;
     Ok(serde_json::from_slice(&body).unwrap())
 }
 
@@ -467,7 +471,7 @@ fn what_other_dialects_clients_ask_is_not_refused_for_openais_rules() {
         dialect: Dialect::OpenaiResponses,
         manners: Manners::Plain,
         model: "upstream-model",
-        overrides: &Map::new(),
+        overrides: &crate::Overrides::default(),
         drop_unsupported: false,
     };
 
@@ -493,4 +497,29 @@ fn a_file_that_another_provider_keeps_is_refused() {
     let refused = items::write(&messages, 0, &losses).map(drop).unwrap_err();
 
     assert_eq!(refused.param.as_deref(), Some("messages[0].content[1]"));
+}
+
+#[test]
+fn json_is_asked_for_in_words_too_where_the_input_lacks_the_word() {
+    let asks = |messages| Chat {
+        format: Some(Format::Json),
+        messages,
+        ..Chat::default()
+    };
+    let system = json!({"type": "message", "role": "system", "content": Format::JSON_IN_WORDS});
+
+    let geminis = Losses::new(Dialect::GeminiGenerate, Dialect::OpenaiResponses, false);
+    let silent = write_for(&asks(vec![user("Name a city.")]), &geminis).unwrap();
+    // What the system says becomes the instructions.
+    let instructed = write(&asks(vec![
+        Message::new(Role::System, vec![text("Answer in JSON.")]),
+        user("Name a city."),
+    ]));
+    let said = write(&asks(vec![user("Name a city as Json.")]));
+
+    assert_eq!(silent["text"]["format"], json!({"type": "json_object"}));
+    assert_eq!(silent["input"][0], system);
+    assert_eq!(instructed["instructions"], "Answer in JSON.");
+    assert_eq!(instructed["input"][0], system);
+    assert_eq!(said["input"].as_array().unwrap().len(), 1);
 }

@@ -27,7 +27,8 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
     let body = fields::json(received.body)?;
     Item::root(&body, received.dialect.manners()).object(|fields| {
         let model = received.model_of(fields)?;
-        let conversation = messages::read(&fields.need("messages")?)?;
+        let messages = fields.need("messages")?;
+        let conversation = messages::read(&messages)?;
         let stream = fields.flag("stream")?.unwrap_or_default();
         let include_usage = read_stream_options(fields, stream)?;
         let Tools {
@@ -38,6 +39,11 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
         let effort = fields.one_of("reasoning_effort", &EFFORTS)?;
         let format = fields.item("response_format");
         let format = format.map(|item| read_format(&item)).transpose()?;
+        if is_json_mode(fields) && !schema::says_json(messages.value()) {
+            let rule = "'messages' must contain the word 'json' in some form, to use 'response_format' of type \
+                        'json_object'.";
+            return Err(messages.against(rule));
+        }
         let tokens_max = read_tokens_max(fields)?;
         let choices = fields.whole("n", 1..=CHOICES_MAX)?.unwrap_or(1);
         check_others(fields)?;
@@ -87,6 +93,11 @@ pub(in crate::api) fn read_stop(fields: &mut Fields<'_>) -> Reading<()> {
         return Err(stop.wrong("at most 4 strings"));
     }
     several.iter().try_for_each(|stop| stop.text().map(drop))
+}
+
+fn is_json_mode(fields: &mut Fields<'_>) -> bool {
+    let format = fields.value("response_format");
+    format.is_some_and(|format| format["type"] == "json_object")
 }
 
 fn read_format(item: &Item<'_>) -> Reading<Format> {

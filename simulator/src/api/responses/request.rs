@@ -57,7 +57,8 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
         let mut conversation = Conversation::default();
         conversation.instruct(fields.text("instructions")?.unwrap_or_default());
         let previous = check_state(fields)?;
-        input::read(&fields.need("input")?, &mut conversation)?;
+        let input = fields.need("input")?;
+        input::read(&input, &mut conversation)?;
         let stream = fields.flag("stream")?.unwrap_or_default();
         if stream {
             fields.object("stream_options", |it| it.flag("include_obfuscation"))?;
@@ -70,6 +71,12 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
         } = read_tools(fields)?;
         let (reasons, shows_summary) = read_reasoning(fields)?;
         let format = fields.object("text", read_text)?;
+        if is_json_mode(fields) && !schema::says_json(input.value()) {
+            // The instructions do not count.
+            let rule = "Response input messages must contain the word 'json' in some form to use 'text.format' of type \
+                        'json_object'.";
+            return Err(input.against(rule));
+        }
         let include = fields.texts("include")?.unwrap_or_default();
         let is_stored = fields.flag("store")?.unwrap_or(true);
         let is_background = fields.flag("background")?.unwrap_or_default();
@@ -196,6 +203,11 @@ fn read_reasoning(fields: &mut Fields<'_>) -> Reading<(bool, bool)> {
         Ok((reasons, reasons && shows))
     })?;
     Ok(read.unwrap_or_default())
+}
+
+fn is_json_mode(fields: &mut Fields<'_>) -> bool {
+    let text = fields.value("text");
+    text.is_some_and(|text| text["format"]["type"] == "json_object")
 }
 
 fn read_text(text: &mut Fields<'_>) -> Reading<Format> {

@@ -149,6 +149,22 @@ fn thoughts_are_left_out_where_the_api_refuses_them() {
 }
 
 #[test]
+fn thoughts_that_the_model_measures_stay_beside_a_forced_call() {
+    let forced = Chat {
+        tool_choice: Some(ToolChoice::Required),
+        reasoning: Some(Reasoning {
+            effort: Some(Effort::High),
+            is_shown: Some(true),
+            ..Reasoning::default()
+        }),
+        ..with_tools()
+    };
+
+    let adaptive = json!({"type": "adaptive", "display": "summarized"});
+    assert_eq!(write(&forced)["thinking"], adaptive);
+}
+
+#[test]
 fn less_than_a_low_effort_is_told_as_that() {
     let minimal = Reasoning {
         effort: Some(Effort::Minimal),
