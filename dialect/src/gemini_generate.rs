@@ -26,7 +26,7 @@ pub(crate) use error::error_body;
 pub(crate) use read_chat::read_chat;
 pub(crate) use read_reply::{observe_reply, read_reply};
 pub(crate) use read_stream::Reader;
-pub(crate) use write_chat::write_chat;
+pub(crate) use write_chat::{knows_levels, write_chat};
 pub(crate) use write_reply::write_reply;
 pub(crate) use write_stream::Writer;
 

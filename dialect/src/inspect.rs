@@ -63,6 +63,10 @@ pub(crate) fn inspect_audio(body: &[u8]) -> Result<Option<Usage>, ReplyFault> {
         error: Option<&'a RawValue>,
     }
 
+    // Its type says nothing: whisper.cpp calls plain text a page.
+    if is_page(body) {
+        return Err(ReplyFault::NotJson);
+    }
     let Ok(transcript) = serde_json::from_slice::<Transcript<'_>>(body) else {
         return Ok(None);
     };
@@ -73,6 +77,14 @@ pub(crate) fn inspect_audio(body: &[u8]) -> Result<Option<Usage>, ReplyFault> {
     }
     let usage = transcript.usage.map(|usage| usage.get().as_bytes());
     Ok(usage.and_then(Usage::parse))
+}
+
+fn is_page(body: &[u8]) -> bool {
+    let begins = |with: &[u8]| {
+        let head = body.trim_ascii_start().get(..with.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(with))
+    };
+    begins(b"<!doctype") || begins(b"<html")
 }
 
 /// Reads the body of a 200 of OpenAI's in one pass.
@@ -129,6 +141,16 @@ mod tests {
 
     fn chat(body: &str) -> Inspected<'_> {
         inspect_reply(Endpoint::ChatCompletions, body.as_bytes())
+    }
+
+    #[test]
+    fn a_page_is_no_transcript() {
+        let is_fault = |body: &str| inspect_audio(body.as_bytes()).is_err();
+
+        assert!(is_fault("\n<!DOCTYPE html><html>502</html>"));
+        assert!(is_fault("<HTML>"));
+        assert!(!is_fault("<hm> what is said"));
+        assert!(!is_fault("RIFF"));
     }
 
     #[test]

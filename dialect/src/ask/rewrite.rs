@@ -30,7 +30,7 @@ impl Ask {
             self.endpoint.operation() == Operation::Chat && dialect != Dialect::OpenaiChat;
         let asks_usage = self.is_stream && self.grammar.has_stream_options;
         let wordings: &[Wording] = match has_own_words {
-            true => overrides.wordings(dialect),
+            true => overrides.wordings(dialect, upstream_model),
             false => &[],
         };
         let mut wordings = wordings.iter();

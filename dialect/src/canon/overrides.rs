@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use shared::config::{Dialect, Manners};
 
 use super::{Chat, Field, Losses, Message, Part, Role, Tool};
-use crate::{BadRequest, Target, openai_chat, wire};
+use crate::{BadRequest, Target, gemini_generate, openai_chat, wire};
 
 /// Objects of several settings: of them one is set and the others stay. Any other value is replaced whole.
 const GROUPS: [&str; 5] = [
@@ -36,6 +36,8 @@ struct Forced {
     fields: Map<String, Value>,
     /// By dialect, as [`Dialect::ALL`] has them; of each field in its turn.
     wordings: [OnceLock<Vec<Wording>>; Dialect::ALL.len()],
+    /// For the models of Gemini that know no levels of thought.
+    of_gemini_2: OnceLock<Vec<Wording>>,
 }
 
 /// How one forced field is told to an upstream of the client's own dialect.
@@ -81,15 +83,22 @@ impl Overrides {
         &self.0.fields
     }
 
-    /// Each field's wording in `dialect`, in the order of [`Self::fields`].
-    pub(crate) fn wordings(&self, dialect: Dialect) -> &[Wording] {
-        let position = Dialect::ALL.iter().position(|other| *other == dialect);
-        let found = position.and_then(|position| self.0.wordings.get(position));
-        found.map_or(&[], |wordings| {
+    /// Each field's wording in `dialect` for the upstream's `model`, in the order of [`Self::fields`].
+    pub(crate) fn wordings(&self, dialect: Dialect, model: &str) -> &[Wording] {
+        let (wordings, model) = match gemini_generate::knows_levels(model) {
+            false if dialect == Dialect::GeminiGenerate => (Some(&self.0.of_gemini_2), model),
+            // Nothing else depends on it.
+            _ => {
+                let position = Dialect::ALL.iter().position(|other| *other == dialect);
+                let found = position.and_then(|position| self.0.wordings.get(position));
+                (found, "")
+            }
+        };
+        wordings.map_or(&[], |wordings| {
             wordings.get_or_init(|| {
                 let fields = self.fields().iter();
                 fields
-                    .map(|(name, value)| worded(name, value, dialect))
+                    .map(|(name, value)| worded(name, value, dialect, model))
                     .collect()
             })
         })
@@ -141,7 +150,7 @@ pub(crate) fn set_top_level(body: Vec<u8>, fields: &Map<String, Value>) -> Vec<u
 ///
 /// They are what [`wire::write_chat`] writes for a chat that has the field, and does not write without it. What cannot be
 /// told like that is left as it is, for the provider to judge.
-fn worded(name: &str, value: &Value, dialect: Dialect) -> Wording {
+fn worded(name: &str, value: &Value, dialect: Dialect, model: &str) -> Wording {
     let field = Field::of_openai(name);
     let path = field.and_then(|field| field.path(dialect));
     let as_it_is = || Wording {
@@ -152,9 +161,10 @@ fn worded(name: &str, value: &Value, dialect: Dialect) -> Wording {
         return as_it_is();
     };
     let mut chat = smallest_chat();
-    let without = written(&chat, dialect);
+    let without = written(&chat, dialect, model);
     let is_known = openai_chat::set_field(&mut chat, name, value);
-    let (Ok(true), Some(without), Some(with)) = (is_known, without, written(&chat, dialect)) else {
+    let (Ok(true), Some(without), Some(with)) = (is_known, without, written(&chat, dialect, model))
+    else {
         return as_it_is();
     };
     let mut set = Vec::new();
@@ -228,11 +238,11 @@ fn smallest_chat() -> Chat {
     }
 }
 
-fn written(chat: &Chat, dialect: Dialect) -> Option<Map<String, Value>> {
+fn written(chat: &Chat, dialect: Dialect, model: &str) -> Option<Map<String, Value>> {
     let target = Target {
         dialect,
         manners: Manners::default(),
-        model: "",
+        model,
         overrides: &Overrides::default(),
         drop_unsupported: false,
     };
@@ -259,7 +269,7 @@ mod tests {
         let overrides = forced(json!({"stop": "END"}));
         let clone = overrides.clone();
 
-        let words = overrides.wordings(Dialect::AnthropicMessages);
+        let words = overrides.wordings(Dialect::AnthropicMessages, "claude");
 
         assert_eq!(
             words[0].set,
@@ -267,7 +277,7 @@ mod tests {
         );
         assert!(std::ptr::eq(
             words,
-            clone.wordings(Dialect::AnthropicMessages)
+            clone.wordings(Dialect::AnthropicMessages, "claude")
         ));
     }
 

@@ -57,6 +57,12 @@ pub(crate) fn write_chat(
         .map_err(|error| BadRequest::new(format!("The request cannot be written: {error}.")))
 }
 
+/// Whether thoughts may be asked for by a level: at all models, whatever they are called, but the ones before Gemini 3
+/// ("Thinking level is not supported for this model.").
+pub(crate) fn knows_levels(model: &str) -> bool {
+    generation(model) >= 3
+}
+
 /// Which Gemini `model` is, by its name; the newest, where it has another name.
 fn generation(model: &str) -> u32 {
     let name = model.rsplit('/').next().unwrap_or_default();

@@ -39,7 +39,7 @@ pub(crate) fn fit(body: Bytes, manners: Manners) -> Bytes {
     };
     for member in members {
         if member.name(&body) == b"messages" {
-            fitting.list(&member.value);
+            fitting.list(&member.value, true);
         }
     }
     fitting.splice.apply(&body)
@@ -53,13 +53,13 @@ struct Fitting<'a> {
 
 impl<'a> Fitting<'a> {
     /// Messages, or the calls of one.
-    fn list(&mut self, list: &Range<usize>) {
+    fn list(&mut self, list: &Range<usize>, are_messages: bool) {
         for element in scan::elements(self.raw(list)) {
-            self.object(&scan::within(list, &element));
+            self.object(&scan::within(list, &element), are_messages);
         }
     }
 
-    fn object(&mut self, span: &Range<usize>) {
+    fn object(&mut self, span: &Range<usize>, is_message: bool) {
         let raw = self.raw(span);
         let Ok(Object { members, .. }) = scan::scan_object(raw, |_| false) else {
             return;
@@ -78,8 +78,9 @@ impl<'a> Fitting<'a> {
             let value = scan::within(span, &member.value);
             match name {
                 _ if goes => {}
-                b"tool_calls" => self.list(&value),
-                b"id" | b"tool_call_id" if self.habits.wants_nine_letter_ids => self.call_id(value),
+                b"tool_calls" if is_message => self.list(&value, false),
+                b"tool_call_id" if is_message => self.call_id(value),
+                b"id" if !is_message => self.call_id(value),
                 _ => {}
             }
             spans.push(scan::within(span, &(member.start..member.value.end)));
@@ -89,6 +90,9 @@ impl<'a> Fitting<'a> {
     }
 
     fn call_id(&mut self, span: Range<usize>) {
+        if !self.habits.wants_nine_letter_ids {
+            return;
+        }
         let Ok(written) = serde_json::from_slice::<String>(self.raw(&span)) else {
             return;
         };

@@ -29,6 +29,9 @@ const CATALOG_MOVES_MAX: usize = 4;
 const FILE_PATIENCE: Duration = Duration::from_millis(2_500);
 const FILE_POLL: Duration = Duration::from_millis(50);
 
+/// How often the one account that a request can go on in is asked while it is full.
+const HOME_POLL: Duration = Duration::from_millis(200);
+
 /// One request's admissions: the first may queue, those of fail-over attempts are granted at once or not at all.
 pub(crate) struct Admission<'a> {
     pipeline: &'a Pipeline,
@@ -39,7 +42,7 @@ pub(crate) struct Admission<'a> {
     claim: Claim,
     /// Whether the claim names all that counts the caller.
     is_counted: bool,
-    /// The account that has what the request goes on from, as long as it is the one to ask first.
+    /// The account that has what the request goes on from, until it was asked.
     home: Option<Arc<str>>,
     tried: Vec<CandidateIndex>,
 }
@@ -67,7 +70,7 @@ impl<'a> Admission<'a> {
             priority,
             tokens,
             callers: caller.rows.clone().unwrap_or_default(),
-            allow: rank::first_choice(&model, home.as_deref()),
+            allow: rank::first_choice(&model),
             no_queue: false,
             purpose: Purpose::Request,
         };
@@ -105,6 +108,9 @@ impl<'a> Admission<'a> {
         let deadline = Instant::now() + self.pipeline.config.queue.timeout;
         let mut file_deadline = None;
         self.follow_catalog();
+        if let Some(answered) = self.at_home(deadline).await {
+            return answered;
+        }
         for _ in 0..=CATALOG_MOVES_MAX {
             while !self.can_claim() {
                 if Instant::now() >= *file_deadline.get_or_insert(Instant::now() + FILE_PATIENCE) {
@@ -117,8 +123,7 @@ impl<'a> Admission<'a> {
                 Ok(lease) => lease,
                 // What was allowed may be gone, and others come in its place.
                 Err(refusal)
-                    if refusal.reason == RefusalReason::Unavailable
-                        && (self.follow_catalog() || self.leave_home()) =>
+                    if refusal.reason == RefusalReason::Unavailable && self.follow_catalog() =>
                 {
                     continue;
                 }
@@ -162,17 +167,41 @@ impl<'a> Admission<'a> {
             None => self.is_counted &= current.catalog().succeeds(self.fleet.catalog()),
         }
         self.claim.model = model.index;
-        self.claim.allow = rank::first_choice(&model, self.home.as_deref());
+        self.claim.allow = rank::first_choice(&model);
         (self.fleet, self.model) = (current, model);
         true
     }
 
-    /// Asks whoever there is, where the account that was to be asked first is out; `false` if there was none. It may be one
-    /// that another key belongs to as well.
-    fn leave_home(&mut self) -> bool {
-        let had_one = self.home.take().is_some();
-        self.claim.allow = rank::first_choice(&self.model, None);
-        had_one
+    /// Asks the account that has what the request goes on from; `None` if there is none, or it is out, and the others are
+    /// asked: one of them may belong to the same customer.
+    ///
+    /// Where it is full, its turn is waited for beside the queue: in it, claims for one account hold up those for all.
+    async fn at_home(&mut self, deadline: Instant) -> Option<Result<Lease, Refusal>> {
+        let home = self.home.take()?;
+        let allow = rank::at_home(&self.model, &home);
+        if allow.is_empty() {
+            return None;
+        }
+        loop {
+            let claimed = self.at_once(Some(allow.clone()), Purpose::Request).await;
+            let refusal = match claimed {
+                Ok(lease) if self.position(&lease).is_some() => return Some(Ok(lease)),
+                Ok(lease) => {
+                    lease.settle(Settlement::of(Outcome::Unsent));
+                    return None;
+                }
+                Err(refusal) => refusal,
+            };
+            match refusal.reason {
+                RefusalReason::Limit { .. } | RefusalReason::Throttled
+                    if Instant::now() + HOME_POLL < deadline =>
+                {
+                    tokio::time::sleep(HOME_POLL).await;
+                }
+                RefusalReason::Unavailable | RefusalReason::TooLarge { .. } => return None,
+                _ => return Some(Err(refusal)),
+            }
+        }
     }
 
     /// Where among the model's candidates the granted one is.

@@ -156,10 +156,7 @@ enum Way {
 fn way_of(reply: &UpstreamReply, exchange: &Exchange) -> Way {
     let wants_stream = exchange.is_stream() || exchange.is_sound();
     let is_page = reply.is_of_type("text/html");
-    if is_page && exchange.operation() == Operation::Audio {
-        // A transcript may be any other text.
-        Way::Wrong
-    } else if !wants_stream {
+    if !wants_stream {
         Way::Whole
     } else if reply.is_stream_of(exchange.framing()) {
         Way::Events

@@ -107,15 +107,15 @@ fn can_serve(
     }
 }
 
-/// The candidates that a first attempt may take: those of the account `home`, if the model has it; `None` is all that the
-/// catalog has.
-pub(crate) fn first_choice(model: &FleetModel, home: Option<&str>) -> Option<Vec<CandidateIndex>> {
-    let is_home = |candidate: &&FleetCandidate| Some(&*candidate.label) == home;
-    let at_home = model.candidates.iter().filter(is_home);
-    let at_home: Vec<_> = at_home.map(|candidate| candidate.index).collect();
-    if !at_home.is_empty() {
-        return Some(at_home);
-    }
+/// The candidates of the account `home`.
+pub(crate) fn at_home(model: &FleetModel, home: &str) -> Vec<CandidateIndex> {
+    let is_home = |candidate: &&FleetCandidate| &*candidate.label == home;
+    let found = model.candidates.iter().filter(is_home);
+    found.map(|candidate| candidate.index).collect()
+}
+
+/// The candidates that a first attempt may take; `None` is all that the catalog has.
+pub(crate) fn first_choice(model: &FleetModel) -> Option<Vec<CandidateIndex>> {
     let indexes = || model.candidates.iter().map(|candidate| candidate.index);
     model.is_partial.then(|| indexes().collect())
 }
@@ -197,25 +197,22 @@ mod tests {
         let all = Fleet::build(&whole, std::sync::Arc::clone(&catalog), None);
         let fewer = Fleet::build(&part, catalog, None);
 
-        assert_eq!(first_choice(all.model("gpt").unwrap(), None), None);
+        assert_eq!(first_choice(all.model("gpt").unwrap()), None);
         let model = fewer.model("gpt").unwrap();
         let known: Vec<_> = model.candidates.iter().map(|known| known.index).collect();
         assert_eq!(known.len(), 2);
-        assert_eq!(first_choice(model, None), Some(known));
+        assert_eq!(first_choice(model), Some(known));
     }
 
     #[test]
-    fn an_account_that_has_what_is_gone_on_from_is_asked_first() {
+    fn an_account_is_found_by_its_label() {
         let config = config();
         let catalog = std::sync::Arc::new(shared::catalog::Catalog::declare(&config));
         let fleet = Fleet::build(&config, catalog, None);
         let model = fleet.model("gpt").unwrap();
         let second = &model.candidates[1];
 
-        assert_eq!(
-            first_choice(model, Some(&second.label)),
-            Some(vec![second.index])
-        );
-        assert_eq!(first_choice(model, Some("nobody/main")), None);
+        assert_eq!(at_home(model, &second.label), [second.index]);
+        assert_eq!(at_home(model, "nobody/main"), []);
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use self::memory::ResponseMemory;
 use crate::fleet::{Caller, Fleet, FleetCandidate};
 use crate::pipeline::authenticate::{Credentials, authenticate};
-use crate::pipeline::dispatch::{OpenStream, read_refusal};
+use crate::pipeline::dispatch::{OpenStream, REPLY_MAX, read_refusal};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::problem::Problem;
 use crate::pipeline::report::{End, Report};
@@ -32,9 +32,6 @@ const ID_MAX: usize = 512;
 
 /// How many look for a response at once; others wait. One that nobody has costs a question to every account.
 pub(crate) const SEARCHES_MAX: usize = 64;
-
-/// The largest response that is taken: some images, or a million words.
-const RESPONSE_MAX: usize = 32 * 1024 * 1024;
 
 /// A request about a stored response.
 pub(crate) struct StoredCall<'a> {
@@ -72,14 +69,25 @@ pub(crate) async fn answer_stored(
     if !is_plausible(call.id) {
         return Err(unknown());
     }
-    if let Some(label) = pipeline.responses.account_of(call.id) {
-        accounts.sort_by_key(|account| account.label != label);
+    let home = pipeline.responses.account_of(call.id);
+    if let Some(home) = &home {
+        accounts.sort_by_key(|account| account.label != *home);
     }
 
     let deadline = Instant::now() + pipeline.config.timeouts.total;
-    let _turn = timeout_at(deadline, pipeline.searches.acquire()).await;
+    let mut turn = None;
     let mut failure: Option<Failure> = None;
     for account in accounts {
+        // Whoever is known to have it is no search.
+        if home.as_ref() != Some(&account.label) && turn.is_none() {
+            match timeout_at(deadline, pipeline.searches.acquire()).await {
+                Ok(taken) => turn = taken.ok(),
+                Err(_) => failure = Some(Failure::no_answer(FailureClass::TimedOut)),
+            }
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
         report.add_attempt(account);
         let mut asked = ask(pipeline, call, account, deadline).await;
         if asked
@@ -95,9 +103,6 @@ pub(crate) async fn answer_stored(
                 return Err(failed.into_problem(false));
             }
             Err(failed) => failure = Some(failed.or_more_telling(failure)),
-        }
-        if Instant::now() >= deadline {
-            break;
         }
     }
     Err(failure.map_or_else(unknown, |failure| failure.into_problem(false)))
@@ -154,7 +159,7 @@ async fn ask(
         return Ok(Some(Found::Stream(Box::new(stream(reply)))));
     }
     let headers = reply.headers.clone();
-    let body = reply.read_all(RESPONSE_MAX).await?;
+    let body = reply.read_all(REPLY_MAX).await?;
     match body.trim_ascii_start().first() {
         None | Some(b'{') => Ok(Some(Found::Whole(headers, body))),
         Some(_) => Err(Failure::no_answer(FailureClass::BadAnswer)),

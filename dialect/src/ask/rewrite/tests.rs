@@ -233,6 +233,27 @@ fn an_override_is_told_in_the_dialects_own_words() {
 }
 
 #[test]
+fn a_forced_effort_is_a_budget_for_models_without_levels() {
+    let body = r#"{"contents":[]}"#;
+    let forced = Overrides::from(Map::from_iter([(
+        "reasoning_effort".to_owned(),
+        json!("low"),
+    )]));
+    let path = PathFacts {
+        model: Some("m".to_owned()),
+        is_stream: false,
+    };
+    let ask = Ask::parse(Endpoint::GenerateContent, path, body.into()).unwrap();
+    let sent = |model: &str| ask.for_same_dialect(Manners::Plain, model, &forced);
+
+    let config = |thinking: &str| {
+        format!(r#"{{"generationConfig":{{"thinkingConfig":{thinking}}},"contents":[]}}"#)
+    };
+    assert_eq!(sent("gemini-3-pro"), config(r#"{"thinkingLevel":"LOW"}"#));
+    assert_eq!(sent("gemini-2.5-pro"), config(r#"{"thinkingBudget":1024}"#));
+}
+
+#[test]
 fn a_forced_output_limit_leaves_no_other_one() {
     check(
         Endpoint::ChatCompletions,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::generation;
+use super::knows_levels;
 use crate::BadRequest;
 use crate::canon::{Chat, Effort, Field, Format, Losses, Part, Reasoning, Schema};
 
@@ -152,12 +152,6 @@ fn thinking_config(reasoning: &Reasoning, model: &str) -> ThinkingConfig {
         config.include_thoughts = config.include_thoughts.filter(|is_shown| !is_shown);
     }
     config
-}
-
-/// All models do, whatever they are called, but the ones before Gemini 3: "Thinking level is not supported for this
-/// model."
-fn knows_levels(model: &str) -> bool {
-    generation(model) >= 3
 }
 
 /// There is no word for more than `XHIGH`.
