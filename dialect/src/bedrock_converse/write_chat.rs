@@ -93,7 +93,7 @@ pub(crate) fn write_chat(
         inference_config: InferenceConfig::of(chat, losses)?,
         output_config: OutputConfig {
             text_format,
-            effort: chat.reasoning.as_ref().and_then(effort),
+            effort: effort(chat.reasoning.as_ref(), losses)?,
         },
         system: turns.system.into_iter().chain(in_words).collect(),
         messages: turns.messages,
@@ -184,12 +184,23 @@ fn text_format<'a>(
     }))
 }
 
-/// Only an effort from `low` on can be told, or a budget as the nearest one; thoughts of no said length, and whether they
-/// are shown, are each model's own habit. No thoughts are what a model has that is told nothing.
-fn effort(reasoning: &Reasoning) -> Option<&'static str> {
-    match reasoning.nearest_effort()? {
-        Effort::None => None,
-        effort => Some(effort.max(Effort::Low).as_str()),
+/// Only an effort from `low` on can be told, or a budget as the nearest one. No thoughts are what a model has that is told
+/// nothing, and whether they are shown beside an effort is each model's habit; but who asks for nothing else than to see them
+/// cannot be served.
+fn effort(
+    reasoning: Option<&Reasoning>,
+    losses: &Losses,
+) -> Result<Option<&'static str>, Unsupported> {
+    let Some(reasoning) = reasoning else {
+        return Ok(None);
+    };
+    match reasoning.nearest_effort() {
+        None if reasoning.is_shown == Some(true) => {
+            losses.lose(Field::Reasoning)?;
+            Ok(None)
+        }
+        None | Some(Effort::None) => Ok(None),
+        Some(effort) => Ok(Some(effort.max(Effort::Low).as_str())),
     }
 }
 

@@ -375,6 +375,17 @@ fn ids_of_calls_are_made_to_fit_and_still_find_each_other() {
 }
 
 #[test]
+fn thoughts_that_are_only_to_be_seen_are_lost() {
+    let mut chat = chat([(Role::User, vec![text("Hi")])]);
+    chat.reasoning = Some(Reasoning {
+        is_shown: Some(true),
+        ..Reasoning::default()
+    });
+
+    check_refused(&chat, "reasoning_effort");
+}
+
+#[test]
 fn a_budget_is_told_as_the_nearest_effort() {
     let mut chat = hello();
     chat.reasoning = Some(Reasoning {
