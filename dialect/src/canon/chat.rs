@@ -156,6 +156,17 @@ pub enum ToolChoice {
     },
 }
 
+impl ToolChoice {
+    /// Whether the answer has to be a call.
+    pub fn is_forced(&self) -> bool {
+        match self {
+            Self::None | Self::Auto => false,
+            Self::Required | Self::Named(_) => true,
+            Self::Among { is_required, .. } => *is_required,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Format {
     /// Any JSON object.

@@ -52,6 +52,16 @@ impl Simulator {
         if !is_allowed {
             return Ok(ApiError::method_not_allowed(head).into_reply(addressee));
         }
+        self.as_probe(addressee, head, |_| shown(page, addressee, body))
+    }
+
+    /// Answers what costs no tokens: the oracle counts it as a probe.
+    pub(in crate::api) fn as_probe(
+        &self,
+        addressee: Addressee,
+        head: &http::request::Parts,
+        answer: impl FnOnce(&str) -> Reply,
+    ) -> Result<Reply, ConnectionReset> {
         let dialect = addressee.dialect;
         let secret = match dialect.secret(head) {
             Ok(secret) => secret,
@@ -63,7 +73,7 @@ impl Simulator {
         } else if let Some(failure) = key.behaviour().failure(key.chance()) {
             inference::failed(&failure, addressee)
         } else {
-            Ok(shown(page, addressee, body))
+            Ok(answer(&secret))
         };
         key.probe(reply.as_ref().map_or(0, |reply| reply.status().as_u16()));
         reply

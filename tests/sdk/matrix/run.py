@@ -22,7 +22,7 @@ CANNOT = {
     ("bedrock", "embeddings"): "Converse makes no embeddings",
     # Of one SDK only.
     ("bedrock", "reasoning", "ollama_native"): "Ollama's `think: true` is no effort, and Converse knows nothing else",
-    ("bedrock", "reasoning", "ollama_generate"): "the same",
+    ("bedrock", "reasoning", "ollama_generate"): "the same without roles",
 }
 
 

@@ -48,17 +48,7 @@ impl Thinking {
         let room = chat
             .max_tokens
             .map_or(u32::MAX, |max| max.saturating_sub(1));
-        let is_forced = matches!(
-            chat.tool_choice,
-            Some(
-                ToolChoice::Required
-                    | ToolChoice::Named(_)
-                    | ToolChoice::Among {
-                        is_required: true,
-                        ..
-                    }
-            )
-        );
+        let is_forced = chat.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
         if is_forced || room < BUDGET_MIN || has_unthought_calls {
             return None;
         }

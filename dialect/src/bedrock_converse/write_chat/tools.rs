@@ -58,17 +58,7 @@ impl<'a> ToolConfig<'a> {
         room: &mut StrictRoom,
         losses: &Losses,
     ) -> Result<Option<Self>, BadRequest> {
-        let must_choose = matches!(
-            chat.tool_choice,
-            Some(
-                ToolChoice::Required
-                    | ToolChoice::Named(_)
-                    | ToolChoice::Among {
-                        is_required: true,
-                        ..
-                    }
-            )
-        );
+        let must_choose = chat.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
         if chat.tools.is_empty() {
             return match have_tools || must_choose {
                 true => Err(BadRequest::missing("tools")),

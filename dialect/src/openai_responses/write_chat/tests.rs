@@ -467,16 +467,8 @@ fn what_other_dialects_clients_ask_is_not_refused_for_openais_rules() {
         ..Chat::default()
     };
     let losses = Losses::new(Dialect::AnthropicMessages, Dialect::OpenaiResponses, false);
-    let target = Target {
-        dialect: Dialect::OpenaiResponses,
-        manners: Manners::Plain,
-        model: "upstream-model",
-        overrides: &crate::Overrides::default(),
-        drop_unsupported: false,
-    };
 
-    let body: Value =
-        serde_json::from_slice(&write_chat(&chat, &target, &losses).unwrap()).unwrap();
+    let body = write_for(&chat, &losses).unwrap();
 
     assert_eq!(body["tools"][0]["strict"], false);
     assert_eq!(body["text"], Value::Null);

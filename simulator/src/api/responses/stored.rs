@@ -15,7 +15,6 @@ use crate::api::Simulator;
 use crate::api::dialect::Addressee;
 use crate::api::errors::ApiError;
 use crate::api::form::EVENTS;
-use crate::api::inference;
 use crate::api::query;
 use crate::connection::ConnectionReset;
 use crate::reply::{self, Reply};
@@ -156,22 +155,10 @@ impl Simulator {
         page: &StoredPage<'_>,
         head: &request::Parts,
     ) -> Result<Reply, ConnectionReset> {
-        let dialect = addressee.dialect;
-        let secret = match dialect.secret(head) {
-            Ok(secret) => secret,
-            Err(error) => return Ok(error.into_reply(addressee)),
-        };
-        let key = self.keys.get(&secret);
-        let reply = if !key.is_accepted() {
-            Ok(ApiError::unknown_key(&secret, dialect).into_reply(addressee))
-        } else if let Some(failure) = key.behaviour().failure(key.chance()) {
-            inference::failed(&failure, addressee)
-        } else {
-            let told = self.tell(page, head, &secret);
-            Ok(told.unwrap_or_else(|error| error.into_reply(addressee)))
-        };
-        key.probe(reply.as_ref().map_or(0, |reply| reply.status().as_u16()));
-        reply
+        self.as_probe(addressee, head, |secret| {
+            let told = self.tell(page, head, secret);
+            told.unwrap_or_else(|error| error.into_reply(addressee))
+        })
     }
 
     fn tell(
