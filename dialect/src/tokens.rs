@@ -1,6 +1,6 @@
 //! Token counts where a provider reports none, and for estimates before it can.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use shared::units::clamp_tokens;
 use thiserror::Error;
@@ -18,15 +18,19 @@ const SEGMENT_BYTES: usize = 8 * 1024;
 /// English prose in tiktoken's vocabularies.
 const BYTES_PER_TOKEN: usize = 4;
 
+/// Made once for a process and never given back: its half a million pieces take longer to free than a client waits.
+static O200K: LazyLock<Result<CoreBPE, TokenizerError>> =
+    LazyLock::new(|| tiktoken_rs::o200k_base().map_err(|error| TokenizerError(error.to_string())));
+
 /// Counts tokens as `o200k_base` does, once that is loaded; until then, a token is four bytes.
 ///
 /// One vocabulary for all models: this is an estimate where the model's own is unknown anyway.
 #[derive(Default)]
 pub struct TokenCounter {
-    vocabulary: OnceLock<CoreBPE>,
+    vocabulary: OnceLock<&'static CoreBPE>,
 }
 
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 #[error("cannot load the tokenizer: {0}")]
 pub struct TokenizerError(String);
 
@@ -36,15 +40,14 @@ impl TokenCounter {
         Self::default()
     }
 
-    /// Loads the vocabulary. Blocks for some 150 ms.
+    /// Loads the vocabulary. Blocks for some 150 ms, the first time in a process.
     ///
     /// # Errors
     ///
     /// When the vocabulary built into this binary is damaged; counts then stay estimates.
     pub fn load(&self) -> Result<(), TokenizerError> {
-        let vocabulary =
-            tiktoken_rs::o200k_base().map_err(|error| TokenizerError(error.to_string()))?;
-        // A second load finds it set already, with the same content.
+        let vocabulary = O200K.as_ref().map_err(TokenizerError::clone)?;
+        // A second load finds it set already.
         self.vocabulary.get_or_init(|| vocabulary);
         Ok(())
     }

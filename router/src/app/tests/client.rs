@@ -37,7 +37,7 @@ pub(super) async fn post(address: SocketAddr, path: &str, token: &str, body: &st
 
 pub(super) fn chat(model: &str, is_stream: bool) -> String {
     format!(
-        r#"{{"model":"{model}","stream":{is_stream},"max_tokens":50,"messages":[{{"role":"user","content":"hello"}}]}}"#
+        r#"{{"model":"{model}","stream":{is_stream},"max_tokens":50,"messages":[{{"role":"user","content":"hi you"}}]}}"#
     )
 }
 

@@ -247,7 +247,7 @@ async fn each_attempt_after_the_first_asks_for_one_of_the_clusters_retries() {
 
 #[tokio::test]
 async fn a_large_body_is_sent_only_once() {
-    let large = chat("m", false).replace("hello", &"hello".repeat(300));
+    let large = chat("m", false).replace("hi you", &"hi you".repeat(300));
     let sent = Replica::start(&["s500", "good"]).await;
     let unsent = Replica::start(&["refused", "good"]).await;
 

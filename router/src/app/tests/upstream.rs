@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 /// What `good` reports.
 pub(super) const USAGE_TOKENS: u64 = 9 + 3;
-/// What the router counts for the prompt of [`super::client::chat`].
+/// What the router counts for the prompt of [`super::client::chat`], with its vocabulary or by its length.
 pub(super) const PROMPT_TOKENS: u64 = 9;
 
 #[derive(Clone)]
@@ -336,7 +336,7 @@ async fn stream(writer: &mut Writer<'_>, behaviour: &str) -> bool {
         }
         _ => {}
     }
-    for word in ["hi ", "you "] {
+    for word in ["hi ", "you"] {
         delta(writer, json!({"content": word})).await;
         sleep(Duration::from_millis(10)).await;
     }
