@@ -20,7 +20,7 @@ mod strict_room;
 
 pub use chat::{
     Chat, Effort, Format, LogprobsAsked, Message, Part, Reasoning, Role, Schema, Source, Tool,
-    ToolCall, ToolChoice, ToolResult,
+    ToolCall, ToolChoice, ToolResult, between_turns,
 };
 pub use embedding::{EmbeddingAsk, EmbeddingReply, Input};
 pub use event::{Event, StreamReader, StreamWriter};

@@ -1,5 +1,6 @@
 //! What a chat asks.
 
+use std::borrow::Borrow;
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
@@ -378,6 +379,11 @@ impl Message {
             parts,
         }
     }
+}
+
+/// What the system says between turns, as a text of the user's, for those who have no other place for it.
+pub fn between_turns<S: Borrow<str>>(texts: &[S]) -> String {
+    format!("<system>\n{}\n</system>", texts.join("\n\n"))
 }
 
 impl Source {

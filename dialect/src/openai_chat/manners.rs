@@ -18,6 +18,9 @@ use crate::canon::{Effort, Field, Reasoning, call_id};
 /// Top-level fields of a request.
 pub(super) type Fields = Map<String, Value>;
 
+/// What the assistant says where it has to and nobody wrote what it said: a message of none is refused.
+pub(super) const AFTER_TOOLS: &str = "OK.";
+
 #[derive(Debug)]
 pub(super) struct Habits {
     /// Whether the limit of the output has its new name, `max_completion_tokens`.
@@ -41,6 +44,9 @@ pub(super) struct Habits {
     pub(super) unknown_in_history: &'static [&'static str],
     /// Whether ids of tool calls have to be nine letters and digits.
     pub(super) wants_nine_letter_ids: bool,
+    /// Whether the assistant has to speak between a tool's result and the user ([`AFTER_TOOLS`]), and the system may only
+    /// speak first or after the user.
+    pub(super) has_strict_turns: bool,
     /// Whether the signature of a tool call goes back with it.
     pub(super) takes_signatures: bool,
     /// How to ask for this much thinking; `None` if there are no words for it.
@@ -58,6 +64,7 @@ const OPENAI: Habits = Habits {
     takes_thoughts: false,
     unknown_in_history: &[],
     wants_nine_letter_ids: false,
+    has_strict_turns: false,
     takes_signatures: false,
     reasoning: |reasoning| Some(effort(reasoning)),
 };

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::block::Block;
 use crate::BadRequest;
-use crate::canon::{Losses, Message, Part, Role, Unsupported};
+use crate::canon::{Losses, Message, Part, Role, Unsupported, between_turns};
 
 pub(super) struct Conversation<'a> {
     pub(super) system: Option<String>,
@@ -48,12 +48,8 @@ impl<'a> Conversation<'a> {
             if index < n_leading {
                 leading.extend(texts);
             } else if !texts.is_empty() {
-                let text = format!("<system>\n{}\n</system>", texts.join("\n\n"));
-                push(
-                    &mut turns,
-                    Speaker::User,
-                    vec![Block::text(Cow::Owned(text))],
-                );
+                let text = Block::text(Cow::Owned(between_turns(&texts)));
+                push(&mut turns, Speaker::User, vec![text]);
             }
         }
         turns.iter_mut().for_each(Turn::put_results_first);

@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 use super::super::OWN;
 use super::media::{self, Document, Media};
 use crate::BadRequest;
-use crate::canon::{Chat, Losses, Message, Part, Role, ToolCall, ToolResult, call_id};
+use crate::canon::{
+    Chat, Losses, Message, Part, Role, ToolCall, ToolResult, between_turns, call_id,
+};
 
 /// The longest id that a call may have.
 const CALL_ID_BYTES_MAX: usize = 64;
@@ -126,7 +128,7 @@ impl<'a> Turns<'a> {
                     return Ok(());
                 }
                 let is_empty = texts.is_empty();
-                let text = format!("<system>\n{}\n</system>", texts.join("\n\n"));
+                let text = between_turns(&texts);
                 let block = (!is_empty).then_some(Block::Text(Cow::Owned(text)));
                 (Speaker::User, block.into_iter().collect())
             }

@@ -12,7 +12,7 @@ use super::super::outgoing::{Content, FunctionResponse, Part as WrittenPart};
 use super::super::read_chat::is_googles;
 use super::generation;
 use crate::BadRequest;
-use crate::canon::{Chat, Losses, Message, Part, Proof, Role, Source, ToolResult};
+use crate::canon::{Chat, Losses, Message, Part, Proof, Role, Source, ToolResult, between_turns};
 
 #[derive(Serialize)]
 pub(super) struct SystemInstruction<'a> {
@@ -104,8 +104,7 @@ fn own(proof: &Proof) -> Option<Cow<'_, str>> {
 }
 
 fn in_tags<'a>(texts: &[&'a str]) -> Option<WrittenPart<'a>> {
-    let text = format!("<system>\n{}\n</system>", texts.join("\n\n"));
-    (!texts.is_empty()).then_some(WrittenPart::text(text))
+    (!texts.is_empty()).then(|| WrittenPart::text(between_turns(texts)))
 }
 
 fn system_texts<'a>(

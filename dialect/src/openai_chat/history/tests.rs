@@ -63,6 +63,24 @@ fn mistral_takes_the_ids_of_calls_that_others_made() {
 }
 
 #[test]
+fn mistral_hears_an_answer_to_its_tools_before_the_user_goes_on() {
+    let called = r#"{"role":"assistant","tool_calls":[{"id":"abcDEF123","type":"function","function":{"name":"f","arguments":"{}"}}]}"#;
+    let result = r#"{"role":"tool","tool_call_id":"abcDEF123","content":"user"}"#;
+    let user = r#"{"content":"tool", "role" : "user"}"#;
+    let answered =
+        format!(r#"{called},{result}, {{"role":"assistant","content":"Sunny."}},{user}"#);
+    let unanswered = format!("{called},{result}, {result} ,\n {user},{user}");
+    let bridged = format!(
+        r#"{called},{result}, {result} ,{}{{"role":"assistant","content":"OK."}},{user},{user}"#,
+        "\n "
+    );
+
+    check(Manners::Mistral, &answered, &answered);
+    check(Manners::Mistral, &unanswered, &bridged);
+    check(Manners::Plain, &unanswered, &unanswered);
+}
+
+#[test]
 fn thoughts_that_another_proved_go_where_none_are_taken() {
     let foreign = r#"{"role":"assistant","content":"Hi","reasoning_content":"Hm","thinking_blocks":[{"type":"thinking","thinking":"Hm","signature":"sluiced_anthropic_messages_AQ=="}]}"#;
     let own = r#"{"role":"assistant","content":"Hi","reasoning_content":"Hm"}"#;

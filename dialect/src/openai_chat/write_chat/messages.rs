@@ -6,10 +6,11 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::canon::{
-    Chat, Losses, Message, Part, Role, Source, ToolCall, ToolResult, Unsupported, proof,
+    Chat, Losses, Message, Part, Role, Source, ToolCall, ToolResult, Unsupported, between_turns,
+    proof,
 };
 use crate::openai_chat::SIGNED_CALLS_ARE_OF;
-use crate::openai_chat::manners::Habits;
+use crate::openai_chat::manners::{AFTER_TOOLS, Habits};
 use crate::openai_chat::shapes::CallShape;
 
 #[derive(Serialize)]
@@ -120,7 +121,10 @@ pub(super) fn shapes<'a>(
             index,
         };
         match message.role {
-            Role::System => shapes.push(writing.plain("system", message)?),
+            Role::System => {
+                let before = shapes.last().map(|before| before.role);
+                shapes.push(writing.system(message, before)?);
+            }
             Role::User => shapes.push(writing.plain("user", message)?),
             Role::Assistant => shapes.extend(writing.assistant(message)?),
             Role::Tool => {
@@ -136,7 +140,25 @@ pub(super) fn shapes<'a>(
         }
     }
     shapes.extend(MessageShape::showing(&mut shown));
+    if habits.has_strict_turns {
+        answer_tools(&mut shapes);
+    }
     Ok(shapes)
+}
+
+/// Lets the assistant say [`AFTER_TOOLS`] wherever the user speaks right after a tool.
+fn answer_tools(messages: &mut Vec<MessageShape<'_>>) {
+    let mut next = 1;
+    while let Some([before, after]) = messages.get(next - 1..=next) {
+        if before.role == "tool" && after.role == "user" {
+            let answer = MessageShape {
+                content: Content::Text(Cow::Borrowed(AFTER_TOOLS)),
+                ..MessageShape::new("assistant")
+            };
+            messages.insert(next, answer);
+        }
+        next += 1;
+    }
 }
 
 /// Adds `text` to what the system says first.
@@ -160,6 +182,30 @@ impl Writing<'_> {
             name: self.name(message)?,
             content: self.content(&message.parts)?,
             ..MessageShape::new(role)
+        })
+    }
+
+    /// Where turns are strict, the system speaks at the beginning and after the user, and else by the user's mouth.
+    fn system<'a>(
+        self,
+        message: &'a Message,
+        before: Option<&str>,
+    ) -> Result<MessageShape<'a>, Unsupported> {
+        let is_late = matches!(before, Some("assistant" | "tool"));
+        if !(is_late && self.habits.has_strict_turns) {
+            return self.plain("system", message);
+        }
+        let mut texts = Vec::new();
+        for part in &message.parts {
+            match part {
+                Part::Text(text) => texts.push(text.as_str()),
+                part => self.losses.lose_part(part)?,
+            }
+        }
+        Ok(MessageShape {
+            name: self.name(message)?,
+            content: Content::Text(Cow::Owned(between_turns(&texts))),
+            ..MessageShape::new("user")
         })
     }
 

@@ -366,8 +366,45 @@ fn mistral_finds_a_call_of_another_by_nine_letters_everywhere() {
     let id = messages[0]["tool_calls"][0]["id"].as_str().unwrap();
     assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     assert_eq!(messages[1]["tool_call_id"], id);
-    let line = messages[2]["content"][0]["text"].as_str().unwrap();
+    assert_eq!(messages[2], json!({"role": "assistant", "content": "OK."}));
+    let line = messages[3]["content"][0]["text"].as_str().unwrap();
     assert_eq!(line, format!("From the result of the tool call `{id}`:"));
+}
+
+#[test]
+fn mistral_hears_the_system_after_a_tool_by_the_users_mouth() {
+    let result = Part::ToolResult(ToolResult {
+        call_id: "abcDEF123".to_owned(),
+        name: None,
+        parts: vec![Part::Text("a.txt".to_owned())],
+        is_error: false,
+    });
+    let text = |role, text: &str| Message::new(role, vec![Part::Text(text.to_owned())]);
+    let chat = Chat {
+        messages: vec![
+            text(Role::User, "hi"),
+            text(Role::System, "Be brief."),
+            Message::new(Role::Assistant, vec![call(None)]),
+            Message::new(Role::Tool, vec![result]),
+            text(Role::System, "It is noon."),
+        ],
+        ..Chat::default()
+    };
+    let roles = |manners| {
+        let messages = write(&chat, manners)["messages"].take();
+        let roles = messages.as_array().unwrap().iter();
+        let roles: Vec<_> = roles
+            .map(|it| it["role"].as_str().unwrap().to_owned())
+            .collect();
+        (roles.join(" "), messages)
+    };
+
+    let (mistral, messages) = roles(Manners::Mistral);
+    let (openai, _) = roles(Manners::Plain);
+
+    assert_eq!(mistral, "user system assistant tool assistant user");
+    assert_eq!(messages[5]["content"], "<system>\nIt is noon.\n</system>");
+    assert_eq!(openai, "user system assistant tool system");
 }
 
 #[test]
