@@ -346,6 +346,51 @@ async fn the_version_decides_about_sampling() {
 }
 
 #[tokio::test]
+async fn betas_let_the_system_speak_between_turns() {
+    let provider = Provider::start(at_once()).await;
+    let body = json!({
+        "model": "m", "max_tokens": 1,
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "system", "content": "It is noon.", "output_config": {"effort": "low"}},
+        ],
+    });
+    let [management, system, control] = [
+        "context-management-2025-06-27",
+        "mid-conversation-system-2026-04-07",
+        "per-turn-control-2026-07-01",
+    ];
+    for (betas, refused) in [
+        (String::new(), Some("messages.1.role: ")),
+        (system.to_owned(), Some("messages.1.output_config: ")),
+        (format!("{system},{control}"), Some("context_management: ")),
+        (format!("{system}, {control},{management}"), None),
+    ] {
+        let mut headers = HEADERS.to_vec();
+        headers.push(("anthropic-beta", &betas));
+
+        let response = send(provider.post_with("/v1/messages", &headers, &body)).await;
+
+        assert_eq!(response.status() == 200, refused.is_none(), "{betas}");
+        let said = json_of(response).await["error"]["message"].take();
+        let said = said.as_str().unwrap_or_default();
+        assert!(
+            said.starts_with(refused.unwrap_or_default()),
+            "{betas}: {said}"
+        );
+    }
+    let first = with(
+        body,
+        json!({"messages": [{"role": "system", "content": "Hm."}, {"role": "user", "content": "hi"}]}),
+    );
+    let betas = format!("{system},{management}");
+    let headers = [HEADERS[0], HEADERS[1], ("anthropic-beta", &betas)];
+    let response = send(provider.post_with("/v1/messages", &headers, &first)).await;
+    assert_eq!(response.status(), 400);
+}
+
+#[tokio::test]
 async fn keys_limits_and_failures_are_told_as_anthropic_tells_them() {
     let provider = Provider::start_with_key("sk-1:rpm=1").await;
     let body = json!({});

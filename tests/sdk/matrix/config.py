@@ -1,4 +1,5 @@
-"""Writes the router's configuration for the matrix: one model for each dialect of an upstream, and one for each fault.
+"""Writes the router's configuration for the matrix: one model for each dialect of an upstream, one that
+drops what the dialect has no words for, and one for each fault.
 
 Usage: config.py ROUTER_PORT ADMIN_PORT SIMULATOR_PORT [AIMOCK_PORT AIMOCK_PORT]
 """
@@ -78,6 +79,14 @@ def main():
     providers = [provider(upstream, fault, simulator) for upstream, fault in pairs]
     models = [
         {"name": each["name"], "upstreams": [{"provider": each["name"], "model": "simulated"}]} for each in providers
+    ]
+    models += [
+        {
+            "name": f"{upstream}-lenient",
+            "drop_unsupported": True,
+            "upstreams": [{"provider": upstream, "model": "simulated"}],
+        }
+        for upstream in UPSTREAMS
     ]
     for upstream in UPSTREAMS if aimocks else ():
         more, model = aimock(upstream, aimocks)

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, Place};
-use super::{read_texts, source};
+use super::{read_texts, settings, source};
 use crate::BadRequest;
 use crate::anthropic_messages::OWN;
 use crate::canon::{Chat, Message, Origin, Part, Proof, Role, ToolCall, ToolResult, proof};
@@ -38,7 +38,14 @@ pub(super) fn read(messages: Value, chat: &mut Chat) -> Result<(), BadRequest> {
             }
             "system" => {
                 let parts = read_texts(content, place, &mut chat.others)?;
-                chat.messages.push(Message::new(Role::System, parts));
+                // One without content is there for its settings only.
+                if !parts.is_empty() {
+                    chat.messages.push(Message::new(Role::System, parts));
+                }
+                if let Some(config) = message.take("output_config") {
+                    let place = message_place.field("output_config");
+                    settings::read_turn_config(config, place, chat)?;
+                }
             }
             _ => return Err(message.invalid("role", "`user`, `assistant` or `system`")),
         }

@@ -113,16 +113,7 @@ fn read_thinking(thinking: Value, chat: &mut Chat) -> Result<Option<Reasoning>, 
 fn read_output_config(config: Value, chat: &mut Chat) -> Result<Option<Effort>, BadRequest> {
     let place = Place::Top.field("output_config");
     let mut config = Fields::of(config, place)?;
-    let effort = match config.optional_text("effort")? {
-        None => None,
-        Some(word) => match Effort::parse(&word) {
-            Some(effort) if effort >= Effort::Low => Some(effort),
-            _ => {
-                let expected = "`low`, `medium`, `high`, `xhigh` or `max`";
-                return Err(config.invalid("effort", expected));
-            }
-        },
-    };
+    let effort = read_effort(&mut config)?;
     if let Some(format) = config.take("format") {
         let mut format = Fields::of(format, place.field("format"))?;
         if format.text("type")? != "json_schema" {
@@ -136,6 +127,31 @@ fn read_output_config(config: Value, chat: &mut Chat) -> Result<Option<Effort>, 
     }
     config.leave_rest_to(&mut chat.others);
     Ok(effort)
+}
+
+/// Reads what a system's message sets from there on; the last one holds.
+pub(super) fn read_turn_config(
+    config: Value,
+    place: Place<'_>,
+    chat: &mut Chat,
+) -> Result<(), BadRequest> {
+    let mut config = Fields::of(config, place)?;
+    if let Some(effort) = read_effort(&mut config)? {
+        let thinking = chat.reasoning.take();
+        chat.reasoning = reasoning(thinking, Some(effort), chat);
+    }
+    config.leave_rest_to(&mut chat.others);
+    Ok(())
+}
+
+fn read_effort(config: &mut Fields<'_>) -> Result<Option<Effort>, BadRequest> {
+    let Some(word) = config.optional_text("effort")? else {
+        return Ok(None);
+    };
+    match Effort::parse(&word) {
+        Some(effort) if effort >= Effort::Low => Ok(Some(effort)),
+        _ => Err(config.invalid("effort", "`low`, `medium`, `high`, `xhigh` or `max`")),
+    }
 }
 
 /// Without thoughts, the effort goes into the answer alone, which only this dialect has.

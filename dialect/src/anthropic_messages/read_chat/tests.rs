@@ -245,6 +245,28 @@ fn thinking_and_effort_are_one_thing() {
 }
 
 #[test]
+fn the_system_sets_the_effort_between_turns() {
+    let chat = read(&json!({
+        "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"},
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "system", "content": "It is noon.", "output_config": {"effort": "max"}},
+            {"role": "system", "content": [], "output_config": {"effort": "low"}},
+        ],
+    }))
+    .unwrap();
+
+    assert_eq!(chat.reasoning.unwrap().effort, Some(Effort::Low));
+    let roles: Vec<_> = chat.messages.iter().map(|it| it.role).collect();
+    assert_eq!(roles, [Role::User, Role::System]);
+    assert_eq!(chat.others, []);
+    check_fault(
+        &json!({"messages": [{"role": "system", "content": [], "output_config": {"effort": "none"}}]}),
+        "messages[0].output_config.effort",
+    );
+}
+
+#[test]
 fn effort_without_thoughts_is_nobody_elses() {
     let chat = read(&json!({"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}))
         .unwrap();

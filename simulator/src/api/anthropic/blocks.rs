@@ -5,7 +5,7 @@ use crate::ask::{Conversation, UserTurn};
 use crate::base64;
 use crate::fields::{Fields, Invalid, Item, Reading};
 
-use super::request::Version;
+use super::request::{Terms, Version, read_effort};
 use super::signature;
 
 const IMAGE_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
@@ -16,8 +16,8 @@ pub(super) struct Messages {
     pub(super) unthought_calls: Option<Invalid>,
 }
 
-pub(super) fn read(messages: &Item<'_>, version: Version) -> Reading<Messages> {
-    let mut reader = Reader::new(version);
+pub(super) fn read(messages: &Item<'_>, terms: Terms) -> Reading<Messages> {
+    let mut reader = Reader::new(terms);
     let messages = messages.some()?;
     for message in &messages {
         message.object(|fields| reader.message(message, fields))?;
@@ -61,7 +61,7 @@ pub(super) fn check_cache_control(fields: &mut Fields<'_>) -> Reading<()> {
 }
 
 struct Reader {
-    version: Version,
+    terms: Terms,
     conversation: Conversation,
     /// Ids of the last assistant's calls that have no result yet.
     pending: Vec<String>,
@@ -74,9 +74,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(version: Version) -> Self {
+    fn new(terms: Terms) -> Self {
         Self {
-            version,
+            terms,
             conversation: Conversation::default(),
             pending: Vec::new(),
             is_begun: false,
@@ -87,16 +87,14 @@ impl Reader {
     }
 
     fn message(&mut self, message: &Item<'_>, fields: &mut Fields<'_>) -> Reading<()> {
-        let roles: &[&'static str] = match self.version {
-            Version::Of2023 => &["user", "assistant"],
-            Version::Of2026 => &["user", "assistant", "system"],
+        let roles: &[&'static str] = match self.terms.has_system_turns {
+            false => &["user", "assistant"],
+            true => &["user", "assistant", "system"],
         };
         let role = fields.need_one_of("role", roles)?;
         let content = fields.need("content")?;
         if role == "system" {
-            self.check_answered(message)?;
-            self.conversation.instruct(&read_system(&content)?);
-            return Ok(());
+            return self.system(message, &content, fields);
         }
         if !self.is_begun && role != "user" {
             return Err(message.against("first message must use the \"user\" role"));
@@ -107,6 +105,25 @@ impl Reader {
             "user" => self.user(message, &content),
             _ => self.assistant(message, &content),
         }
+    }
+
+    fn system(
+        &mut self,
+        message: &Item<'_>,
+        content: &Item<'_>,
+        fields: &mut Fields<'_>,
+    ) -> Reading<()> {
+        self.check_answered(message)?;
+        if self.terms.has_turn_config {
+            fields.object("output_config", |config| read_effort(config).map(drop))?;
+        }
+        let text = read_system(content)?;
+        if !text.is_empty() && !self.is_begun {
+            let rule = "use the top-level 'system' parameter for the initial system prompt";
+            return Err(message.against(rule));
+        }
+        self.conversation.instruct(&text);
+        Ok(())
     }
 
     fn user(&mut self, message: &Item<'_>, content: &Item<'_>) -> Reading<()> {
@@ -183,7 +200,7 @@ impl Reader {
         match kind {
             "text" => {
                 if let Some(citations) = fields.nullable("citations")
-                    && self.version == Version::Of2026
+                    && self.terms.version == Version::Of2026
                     && !citations.list()?.is_empty()
                 {
                     return Err(citations.against("Extra inputs are not permitted"));
@@ -244,7 +261,7 @@ impl Reader {
                         }
                     }
                     "tool_use" => self.call(fields),
-                    "document" if self.version == Version::Of2023 => read_document(fields),
+                    "document" if self.terms.version == Version::Of2023 => read_document(fields),
                     _ => {
                         let kinds = "one of 'text', 'thinking', 'redacted_thinking', 'tool_use'";
                         Err(fields.wrong("type", kinds))

@@ -22,6 +22,36 @@ pub(super) enum Version {
     Of2026,
 }
 
+/// What the request's headers allow in its body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) version: Version,
+    /// Whether the system may speak between turns.
+    pub(super) has_system_turns: bool,
+    /// Whether it may set the effort there.
+    pub(super) has_turn_config: bool,
+    has_context_management: bool,
+}
+
+impl Terms {
+    fn of(headers: &HeaderMap) -> Reading<Self> {
+        let version = version(headers)?;
+        let has = |beta: &str| {
+            let betas = headers.get_all("anthropic-beta").iter();
+            betas
+                .filter_map(|value| value.to_str().ok())
+                .any(|value| value.split(',').any(|each| each.trim() == beta))
+        };
+        Ok(Self {
+            version,
+            has_system_turns: version == Version::Of2026
+                || has("mid-conversation-system-2026-04-07"),
+            has_turn_config: has("per-turn-control-2026-07-01"),
+            has_context_management: has("context-management-2025-06-27"),
+        })
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Thinking {
     Disabled,
@@ -31,7 +61,7 @@ enum Thinking {
 }
 
 pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
-    let version = version(&received.head.headers)?;
+    let terms = Terms::of(&received.head.headers)?;
     let body = fields::json(received.body)?;
     Item::root(&body, received.dialect.manners()).object(|fields| {
         let Some(tokens_max) = fields.count("max_tokens", 1)? else {
@@ -43,7 +73,7 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
                 return Err(stop.against("each stop sequence must contain non-whitespace"));
             }
         }
-        if version == Version::Of2023 {
+        if terms.version == Version::Of2023 {
             fields.number("temperature", 0.0..=1.0)?;
             fields.number("top_p", 0.0..=1.0)?;
             fields.whole("top_k", 0..=i64::from(u32::MAX))?;
@@ -56,16 +86,16 @@ pub(in crate::api) fn read(received: Received<'_>) -> Reading<Call> {
         fields.one_of("speed", &["standard", "fast"])?;
         fields.nullable("container");
         fields.nullable("inference_geo");
-        let ask = read_ask(fields, version, Some(tokens_max))?;
+        let ask = read_ask(fields, terms, Some(tokens_max))?;
         Ok(Call::ask(ask, Form::Messages, stream))
     })
 }
 
 pub(in crate::api) fn read_count(received: Received<'_>) -> Reading<Call> {
-    let version = version(&received.head.headers)?;
+    let terms = Terms::of(&received.head.headers)?;
     let body = fields::json(received.body)?;
     Item::root(&body, received.dialect.manners()).object(|fields| {
-        let ask = read_ask(fields, version, None)?;
+        let ask = read_ask(fields, terms, None)?;
         let count = json!({"input_tokens": ask.prompt_tokens});
         Ok(Call::Make(Make {
             model: ask.model,
@@ -77,12 +107,12 @@ pub(in crate::api) fn read_count(received: Received<'_>) -> Reading<Call> {
 }
 
 /// What both endpoints have; `tokens_max` is `None` where there is no such field.
-fn read_ask(fields: &mut Fields<'_>, version: Version, tokens_max: Option<u32>) -> Reading<Ask> {
+fn read_ask(fields: &mut Fields<'_>, terms: Terms, tokens_max: Option<u32>) -> Reading<Ask> {
     let model = fields.need_text("model")?;
     let Messages {
         mut conversation,
         unthought_calls,
-    } = blocks::read(&fields.need("messages")?, version)?;
+    } = blocks::read(&fields.need("messages")?, terms)?;
     if let Some(system) = fields.item("system") {
         conversation.instruct(&blocks::read_system(&system)?);
     }
@@ -96,8 +126,11 @@ fn read_ask(fields: &mut Fields<'_>, version: Version, tokens_max: Option<u32>) 
     } = tools::read(fields)?;
     let (has_effort, format) = read_output_config(fields)?;
     blocks::check_cache_control(fields)?;
+    if terms.has_context_management {
+        check_context_management(fields)?;
+    }
     if matches!(thinking, Some(Thinking::Adaptive | Thinking::Enabled)) {
-        check_with_thinking(fields, version, &choice)?;
+        check_with_thinking(fields, terms.version, &choice)?;
     }
     if thinking == Some(Thinking::Enabled)
         && let Some(invalid) = unthought_calls
@@ -194,14 +227,29 @@ fn check_sampling_with_thinking(fields: &mut Fields<'_>) -> Reading<()> {
     Ok(())
 }
 
+fn check_context_management(fields: &mut Fields<'_>) -> Reading<()> {
+    fields.object("context_management", |management| {
+        for edit in management.list("edits")?.unwrap_or_default() {
+            edit.object(|edit| {
+                let kinds = [
+                    "clear_thinking_20251015",
+                    "clear_tool_uses_20250919",
+                    "compact_20260112",
+                ];
+                edit.need_one_of("type", &kinds)?;
+                edit.skip_others();
+                Ok(())
+            })?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
 /// Whether an effort is set, and the format.
 fn read_output_config(fields: &mut Fields<'_>) -> Reading<(bool, Format)> {
     let read = fields.object("output_config", |config| {
-        let efforts = ["low", "medium", "high", "xhigh", "max"];
-        let effort = match config.nullable("effort") {
-            Some(_) => config.one_of("effort", &efforts)?,
-            None => None,
-        };
+        let effort = read_effort(config)?;
         let Some(format) = config.nullable("format") else {
             return Ok((effort.is_some(), Format::Text));
         };
@@ -215,4 +263,12 @@ fn read_output_config(fields: &mut Fields<'_>) -> Reading<(bool, Format)> {
         Ok((effort.is_some(), Format::Schema(schema)))
     })?;
     Ok(read.unwrap_or((false, Format::Text)))
+}
+
+pub(super) fn read_effort(config: &mut Fields<'_>) -> Reading<Option<&'static str>> {
+    let efforts = ["low", "medium", "high", "xhigh", "max"];
+    match config.nullable("effort") {
+        Some(_) => config.one_of("effort", &efforts),
+        None => Ok(None),
+    }
 }

@@ -243,6 +243,7 @@ fn check_others(fields: &mut Fields<'_>) -> Reading<()> {
     fields.whole("top_logprobs", 0..=20)?;
     fields.whole("max_tool_calls", 1..=i64::from(u32::MAX))?;
     fields.any_object("metadata")?;
+    fields.any_object("client_metadata")?;
     fields.text("user")?;
     fields.text("safety_identifier")?;
     fields.text("prompt_cache_key")?;
