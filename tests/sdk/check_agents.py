@@ -3,11 +3,12 @@
 Usage: check_agents.py ROUTER_ORIGIN BIN WORK
 
 BIN is where npm has put them, WORK an empty directory. Each is told to repeat a word, and to call a tool: the simulated model
-names its first one, the agent runs it, and the model tells what came out.
+names its first one, the agent answers for it, and the model tells what came out.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,29 +45,43 @@ def gemini(router, model):
     return environment, ["gemini", "-m", model, "-p"]
 
 
-# With the model that each is for: Codex and Gemini CLI always send what other languages have no words for (searches by the
+# With the model that each is for: Codex and Gemini CLI always send what some languages have no words for (searches by the
 # provider, `topK`), so theirs have `drop_unsupported`.
 AGENTS = {"Claude Code": (claude, "{}"), "Codex": (codex, "{}-lenient"), "Gemini CLI": (gemini, "{}-lenient")}
 
 TASKS = {"say a word": ("repeat after me: pear", "pear"), "call a tool": ("one tool please", "tools said: ")}
 
 
-def run(agent, router, model, binaries, work, task):
+class Failed(Exception):
+    pass
+
+
+def run(agent, router, model, binaries, work, task, wanted):
     environment, command = agent(router, model)
     home = work / model
     home.mkdir(exist_ok=True)
     (home / ".gemini").mkdir(exist_ok=True)
     (home / ".gemini/settings.json").write_text(json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}}))
-    done = subprocess.run(
+    running = subprocess.Popen(
         [str(binaries / command[0]), *command[1:], task],
         cwd=home,
         env={"PATH": os.environ["PATH"], "HOME": str(home), "IS_SANDBOX": "1", "TERM": "xterm-256color", **environment},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=SECONDS_MAX,
+        # Agents start processes of their own, which end with them.
+        start_new_session=True,
     )
-    return done.stdout + done.stderr
+    try:
+        said, complained = running.communicate(timeout=SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        said, complained = running.communicate()
+        raise Failed(f"no end within {SECONDS_MAX} s\n{said}\n{complained}") from None
+    # The task itself may be shown, too.
+    if running.returncode != 0 or wanted not in said.replace(task, ""):
+        raise Failed(f"exit {running.returncode}\n{said}\n{complained}")
 
 
 def main():
@@ -80,14 +95,10 @@ def main():
             n_right = 0
             for what, (task, wanted) in TASKS.items():
                 try:
-                    said = run(agent, router, model.format(upstream), binaries, work, task)
-                except subprocess.TimeoutExpired as error:
-                    said = f"no end within {SECONDS_MAX} s: {error.stdout}"
-                # The task itself is shown, too.
-                if wanted in said.replace(task, ""):
+                    run(agent, router, model.format(upstream), binaries, work, task, wanted)
                     n_right += 1
-                else:
-                    failures.append(f"{name} over {upstream}: {what}\n{said[-2000:]}")
+                except Failed as failed:
+                    failures.append(f"{name} over {upstream}: {what}\n{str(failed)[-2000:]}")
             n_passed += n_right
             row += f"{n_right:>9}/{len(TASKS)}"
         print(f"{name:28}{row}", flush=True)

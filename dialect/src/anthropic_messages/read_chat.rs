@@ -44,8 +44,7 @@ pub(crate) fn read_chat(_endpoint: Endpoint, body: &[u8]) -> Result<Chat, BadReq
     messages::read(messages, &mut chat)?;
 
     body.forget(&[
-        // None of them changes what is answered; what would have been cleared from the context is all there without it.
-        "context_management",
+        // None of them changes what is answered.
         "diagnostics",
         "service_tier",
     ]);

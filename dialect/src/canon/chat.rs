@@ -1,7 +1,6 @@
 //! What a chat asks.
 
-use std::borrow::Borrow;
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
 use serde_json::{Map, Value, json};
 
@@ -155,6 +154,11 @@ pub enum ToolChoice {
         names: Vec<String>,
         is_required: bool,
     },
+}
+
+/// What the system says between turns, as a text of the user's, for those who have no other place for it.
+pub fn between_turns<S: Borrow<str>>(texts: &[S]) -> String {
+    format!("<system>\n{}\n</system>", texts.join("\n\n"))
 }
 
 impl ToolChoice {
@@ -379,11 +383,6 @@ impl Message {
             parts,
         }
     }
-}
-
-/// What the system says between turns, as a text of the user's, for those who have no other place for it.
-pub fn between_turns<S: Borrow<str>>(texts: &[S]) -> String {
-    format!("<system>\n{}\n</system>", texts.join("\n\n"))
 }
 
 impl Source {

@@ -380,14 +380,21 @@ async fn betas_let_the_system_speak_between_turns() {
             "{betas}: {said}"
         );
     }
-    let first = with(
-        body,
-        json!({"messages": [{"role": "system", "content": "Hm."}, {"role": "user", "content": "hi"}]}),
-    );
-    let betas = format!("{system},{management}");
+    let betas = format!("{system},{control}");
     let headers = [HEADERS[0], HEADERS[1], ("anthropic-beta", &betas)];
-    let response = send(provider.post_with("/v1/messages", &headers, &first)).await;
-    assert_eq!(response.status(), 400);
+    let first = async |content: Value| {
+        let set = json!({"role": "system", "content": content, "output_config": {"effort": "low"}});
+        let body = json!({
+            "model": "m", "max_tokens": 9, "messages": [set, {"role": "user", "content": "hi"}],
+        });
+        json_of(send(provider.post_with("/v1/messages", &headers, &body)).await).await
+    };
+    let said = first(json!("It is noon.")).await["error"]["message"].take();
+    assert!(
+        said.as_str().unwrap().contains("initial system prompt"),
+        "{said}"
+    );
+    assert_eq!(first(json!([])).await["content"][0]["type"], "thinking");
 }
 
 #[tokio::test]

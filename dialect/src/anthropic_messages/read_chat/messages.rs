@@ -38,8 +38,10 @@ pub(super) fn read(messages: Value, chat: &mut Chat) -> Result<(), BadRequest> {
             }
             "system" => {
                 let parts = read_texts(content, place, &mut chat.others)?;
-                // One without content is there for its settings only.
-                if !parts.is_empty() {
+                // One that says nothing is there for its settings only.
+                let says_nothing =
+                    |part: &Part| matches!(part, Part::Text(text) if text.is_empty());
+                if !parts.iter().all(says_nothing) {
                     chat.messages.push(Message::new(Role::System, parts));
                 }
                 if let Some(config) = message.take("output_config") {

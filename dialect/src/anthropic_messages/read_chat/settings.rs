@@ -21,11 +21,34 @@ pub(super) fn read(body: &mut Fields<'_>, chat: &mut Chat) -> Result<(), BadRequ
         Some(config) => read_output_config(config, chat)?,
         None => None,
     };
-    chat.reasoning = reasoning(thinking, effort, chat);
+    chat.reasoning = reasoning(thinking, effort, Place::Top.field("output_config"), chat);
+    if let Some(management) = body.take("context_management") {
+        read_context_management(management, chat)?;
+    }
     if let Some(metadata) = body.take("metadata") {
         let mut metadata = Fields::of(metadata, Place::Top.field("metadata"))?;
         chat.user = metadata.optional_text("user_id")?;
     }
+    Ok(())
+}
+
+/// Without its clearing, all that would have been cleared is there; what makes a summary answers with one.
+fn read_context_management(management: Value, chat: &mut Chat) -> Result<(), BadRequest> {
+    let place = Place::Top.field("context_management");
+    let mut management = Fields::of(management, place)?;
+    let edits = match management.take("edits") {
+        None => Vec::new(),
+        Some(Value::Array(edits)) => edits,
+        Some(_) => return Err(management.invalid("edits", "an array of edits")),
+    };
+    let place = place.field("edits");
+    for (index, edit) in edits.into_iter().enumerate() {
+        let clears = word(&edit, "type").is_some_and(|kind| kind.starts_with("clear_"));
+        if !clears {
+            chat.others.push((place.item(index).to_string(), edit));
+        }
+    }
+    management.leave_rest_to(&mut chat.others);
     Ok(())
 }
 
@@ -138,7 +161,7 @@ pub(super) fn read_turn_config(
     let mut config = Fields::of(config, place)?;
     if let Some(effort) = read_effort(&mut config)? {
         let thinking = chat.reasoning.take();
-        chat.reasoning = reasoning(thinking, Some(effort), chat);
+        chat.reasoning = reasoning(thinking, Some(effort), place, chat);
     }
     config.leave_rest_to(&mut chat.others);
     Ok(())
@@ -158,6 +181,7 @@ fn read_effort(config: &mut Fields<'_>) -> Result<Option<Effort>, BadRequest> {
 fn reasoning(
     thinking: Option<Reasoning>,
     effort: Option<Effort>,
+    config: Place<'_>,
     chat: &mut Chat,
 ) -> Option<Reasoning> {
     let Some(effort) = effort else {
@@ -165,10 +189,7 @@ fn reasoning(
     };
     let thinking = thinking.unwrap_or_default();
     if thinking.effort == Some(Effort::None) {
-        let place = Place::Top
-            .field("output_config")
-            .field("effort")
-            .to_string();
+        let place = config.field("effort").to_string();
         chat.others.push((place, Value::from(effort.as_str())));
         return Some(thinking);
     }

@@ -264,6 +264,33 @@ fn the_system_sets_the_effort_between_turns() {
         &json!({"messages": [{"role": "system", "content": [], "output_config": {"effort": "none"}}]}),
         "messages[0].output_config.effort",
     );
+    let unthought = read(&json!({
+        "thinking": {"type": "disabled"},
+        "messages": [{"role": "system", "content": "", "output_config": {"effort": "low"}}],
+    }))
+    .unwrap();
+    assert_eq!(unthought.messages, []);
+    assert_eq!(unthought.others[0].0, "messages[0].output_config.effort");
+}
+
+#[test]
+fn what_clears_the_context_is_a_hint_and_what_makes_a_summary_is_not() {
+    let edits = json!([
+        {"type": "clear_thinking_20251015", "keep": "all"},
+        {"type": "compact_20260112", "pause_after_compaction": true},
+    ]);
+
+    let chat = read(&json!({"context_management": {"edits": edits, "later": 1}})).unwrap();
+
+    let others: Vec<_> = chat.others.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        others,
+        ["context_management.edits[1]", "context_management.later"]
+    );
+    check_fault(
+        &json!({"context_management": {"edits": 1}}),
+        "context_management.edits",
+    );
 }
 
 #[test]

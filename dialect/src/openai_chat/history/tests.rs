@@ -63,7 +63,7 @@ fn mistral_takes_the_ids_of_calls_that_others_made() {
 }
 
 #[test]
-fn mistral_hears_an_answer_to_its_tools_before_the_user_goes_on() {
+fn mistral_hears_turns_in_its_order() {
     let called = r#"{"role":"assistant","tool_calls":[{"id":"abcDEF123","type":"function","function":{"name":"f","arguments":"{}"}}]}"#;
     let result = r#"{"role":"tool","tool_call_id":"abcDEF123","content":"user"}"#;
     let user = r#"{"content":"tool", "role" : "user"}"#;
@@ -75,7 +75,16 @@ fn mistral_hears_an_answer_to_its_tools_before_the_user_goes_on() {
         "\n "
     );
 
+    let late = format!(
+        r#"{called},{result},{{"role":"system","content":"It is \"noon\"."}},{called},{{"content":["a"],"role":"system"}}"#
+    );
+    let spoken = format!(
+        r#"{called},{result},{{"role":"assistant","content":"OK."}},{{"role":"user","content":"<system>\nIt is \"noon\".\n</system>"}},{called},{{"content":["a"],"role":"user"}}"#
+    );
+
     check(Manners::Mistral, &answered, &answered);
+    check(Manners::Mistral, &late, &spoken);
+    check(Manners::Plain, &late, &late);
     check(Manners::Mistral, &unanswered, &bridged);
     check(Manners::Plain, &unanswered, &unanswered);
 }

@@ -123,7 +123,7 @@ pub(super) fn shapes<'a>(
         match message.role {
             Role::System => {
                 let before = shapes.last().map(|before| before.role);
-                shapes.push(writing.system(message, before)?);
+                shapes.extend(writing.system(message, before)?);
             }
             Role::User => shapes.push(writing.plain("user", message)?),
             Role::Assistant => shapes.extend(writing.assistant(message)?),
@@ -186,14 +186,15 @@ impl Writing<'_> {
     }
 
     /// Where turns are strict, the system speaks at the beginning and after the user, and else by the user's mouth.
+    /// `None` if there it says nothing.
     fn system<'a>(
         self,
         message: &'a Message,
         before: Option<&str>,
-    ) -> Result<MessageShape<'a>, Unsupported> {
+    ) -> Result<Option<MessageShape<'a>>, Unsupported> {
         let is_late = matches!(before, Some("assistant" | "tool"));
         if !(is_late && self.habits.has_strict_turns) {
-            return self.plain("system", message);
+            return self.plain("system", message).map(Some);
         }
         let mut texts = Vec::new();
         for part in &message.parts {
@@ -202,11 +203,14 @@ impl Writing<'_> {
                 part => self.losses.lose_part(part)?,
             }
         }
-        Ok(MessageShape {
+        if texts.iter().all(|text| text.trim().is_empty()) {
+            return Ok(None);
+        }
+        Ok(Some(MessageShape {
             name: self.name(message)?,
             content: Content::Text(Cow::Owned(between_turns(&texts))),
             ..MessageShape::new("user")
-        })
+        }))
     }
 
     /// Google wants the first of the calls signed that were made at once, whoever made it.

@@ -386,6 +386,7 @@ fn mistral_hears_the_system_after_a_tool_by_the_users_mouth() {
             text(Role::System, "Be brief."),
             Message::new(Role::Assistant, vec![call(None)]),
             Message::new(Role::Tool, vec![result]),
+            text(Role::System, " "),
             text(Role::System, "It is noon."),
         ],
         ..Chat::default()
@@ -404,7 +405,7 @@ fn mistral_hears_the_system_after_a_tool_by_the_users_mouth() {
 
     assert_eq!(mistral, "user system assistant tool assistant user");
     assert_eq!(messages[5]["content"], "<system>\nIt is noon.\n</system>");
-    assert_eq!(openai, "user system assistant tool system");
+    assert_eq!(openai, "user system assistant tool system system");
 }
 
 #[test]

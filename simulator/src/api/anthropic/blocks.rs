@@ -12,6 +12,8 @@ const IMAGE_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/w
 
 pub(super) struct Messages {
     pub(super) conversation: Conversation,
+    /// Whether the system has set an effort between turns.
+    pub(super) has_effort: bool,
     /// What is wrong with the last results if thinking is enabled: their calls came without thoughts.
     pub(super) unthought_calls: Option<Invalid>,
 }
@@ -30,6 +32,7 @@ pub(super) fn read(messages: &Item<'_>, terms: Terms) -> Reading<Messages> {
         }
     }
     Ok(Messages {
+        has_effort: reader.has_effort,
         unthought_calls: reader.unthought_calls.filter(|_| reader.has_results),
         conversation: reader.conversation,
     })
@@ -63,6 +66,7 @@ pub(super) fn check_cache_control(fields: &mut Fields<'_>) -> Reading<()> {
 struct Reader {
     terms: Terms,
     conversation: Conversation,
+    has_effort: bool,
     /// Ids of the last assistant's calls that have no result yet.
     pending: Vec<String>,
     is_begun: bool,
@@ -78,6 +82,7 @@ impl Reader {
         Self {
             terms,
             conversation: Conversation::default(),
+            has_effort: false,
             pending: Vec::new(),
             is_begun: false,
             unthought_calls: None,
@@ -115,7 +120,8 @@ impl Reader {
     ) -> Reading<()> {
         self.check_answered(message)?;
         if self.terms.has_turn_config {
-            fields.object("output_config", |config| read_effort(config).map(drop))?;
+            let effort = fields.object("output_config", read_effort)?;
+            self.has_effort |= effort.flatten().is_some();
         }
         let text = read_system(content)?;
         if !text.is_empty() && !self.is_begun {

@@ -111,6 +111,7 @@ fn read_ask(fields: &mut Fields<'_>, terms: Terms, tokens_max: Option<u32>) -> R
     let model = fields.need_text("model")?;
     let Messages {
         mut conversation,
+        has_effort,
         unthought_calls,
     } = blocks::read(&fields.need("messages")?, terms)?;
     if let Some(system) = fields.item("system") {
@@ -124,7 +125,8 @@ fn read_ask(fields: &mut Fields<'_>, terms: Terms, tokens_max: Option<u32>) -> R
         choice,
         is_parallel,
     } = tools::read(fields)?;
-    let (has_effort, format) = read_output_config(fields)?;
+    let (effort, format) = read_output_config(fields)?;
+    let has_effort = has_effort || effort.is_some();
     blocks::check_cache_control(fields)?;
     if terms.has_context_management {
         check_context_management(fields)?;
@@ -246,12 +248,12 @@ fn check_context_management(fields: &mut Fields<'_>) -> Reading<()> {
     Ok(())
 }
 
-/// Whether an effort is set, and the format.
-fn read_output_config(fields: &mut Fields<'_>) -> Reading<(bool, Format)> {
+/// The effort that is set, and the format.
+fn read_output_config(fields: &mut Fields<'_>) -> Reading<(Option<&'static str>, Format)> {
     let read = fields.object("output_config", |config| {
         let effort = read_effort(config)?;
         let Some(format) = config.nullable("format") else {
-            return Ok((effort.is_some(), Format::Text));
+            return Ok((effort, Format::Text));
         };
         let schema = format.object(|format| {
             format.need_one_of("type", &["json_schema"])?;
@@ -260,9 +262,9 @@ fn read_output_config(fields: &mut Fields<'_>) -> Reading<(bool, Format)> {
             schema::check_held(&schema, true)?;
             Ok(schema.value().clone())
         })?;
-        Ok((effort.is_some(), Format::Schema(schema)))
+        Ok((effort, Format::Schema(schema)))
     })?;
-    Ok(read.unwrap_or((false, Format::Text)))
+    Ok(read.unwrap_or((None, Format::Text)))
 }
 
 pub(super) fn read_effort(config: &mut Fields<'_>) -> Reading<Option<&'static str>> {
