@@ -2,8 +2,8 @@
 //!
 //! A client sends back what it was answered with, and after a fail-over that was another's answer: thoughts under names
 //! that this provider refuses, and calls whose ids it does not take. And its turns may come in an order that this provider
-//! does not take. What is translated fits already. Where nothing is to fit, a few searches decide so, and the
-//! body stays as it is.
+//! does not take. What is translated fits already. Where nothing is to fit, a few searches decide so, and the body stays as
+//! it is.
 
 use std::ops::Range;
 
